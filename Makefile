@@ -1,0 +1,55 @@
+# Every target makes .venv by itself the first time and reuses it afterwards.
+# LAKE (default ./lake) and KEYS (default ./keys) say where data and keys live.
+
+PYTHON := .venv/bin/python
+# Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
+unexport PYTHONDONTWRITEBYTECODE
+.DEFAULT_GOAL := help
+.PHONY: help demo up down test test-all check check-only fix bench lock
+
+help:
+	@echo "make demo    invented extracts through the whole service: ends by itself, prints what came out"
+	@echo "make up      start the service, leave it running, print its address"
+	@echo "make down    stop the service and everything it started"
+	@echo "make test    all tests but the slow ones (make test-all: those too)"
+	@echo "make check   format, lint, types, generated documents, tests"
+	@echo "make fix     format and repair what can be repaired"
+	@echo "make bench   time and memory against a bare copy of the same data"
+	@echo "make lock    compile requirements.lock again from pyproject.toml"
+
+.venv/installed: requirements.lock scripts/make_venv.sh
+	@sh scripts/make_venv.sh
+
+demo: .venv/installed
+	@$(PYTHON) scripts/demo.py
+
+up: .venv/installed
+	@$(PYTHON) scripts/airflow_service.py up
+
+down: .venv/installed
+	@$(PYTHON) scripts/airflow_service.py down
+
+test: .venv/installed
+	$(PYTHON) -m pytest -m "not slow"
+
+test-all: .venv/installed
+	$(PYTHON) -m pytest
+
+check: check-only test
+
+check-only: .venv/installed
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m mypy
+	@$(PYTHON) -m transforms document --to .airflow/standard-pages
+
+fix: .venv/installed
+	$(PYTHON) -m ruff format .
+	$(PYTHON) -m ruff check --fix .
+
+bench: .venv/installed
+	@$(PYTHON) -m bench
+
+lock: .venv/installed
+	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \
+	    --generate-hashes --no-header --no-annotate --upgrade --output-file requirements.lock

@@ -1,0 +1,78 @@
+"""Print time and peak memory of every stage on one large delivery, and their ratios to the floor.
+
+The floor is what a bare DuckDB copy of the same CSV to Parquet takes on two threads. Each measurement runs in a process
+of its own, three times; the median is printed. Nothing is asserted: numbers are for people to read.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+STAGES = ("receive", "ingest", "validate", "feedback", "harmonise")
+
+
+def measured(name: str, folder: Path, rows: int) -> dict[str, float]:
+    """Run one measurement in a process of its own. Returns seconds, peak megabytes and seconds of importing."""
+    environment = {**os.environ, "LAKE": str(folder / "lake"), "KEYS": str(folder / "keys"), "THREADS": "2"}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
+    command = [sys.executable, "-m", "bench.measure", name, str(folder), str(rows)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def median(name: str, folder: Path, rows: int, times: int) -> dict[str, float]:
+    """The median of several runs of one measurement."""
+    runs = []
+    for number in range(times):
+        print(f"  {name} {number + 1}/{times}", end="\r", file=sys.stderr, flush=True)
+        runs.append(measured(name, folder, rows))
+    return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    options.add_argument("--rows", type=int, default=5_000_000)
+    options.add_argument("--pandas-rows", type=int, default=1_000_000)
+    options.add_argument("--times", type=int, default=3)
+    chosen = options.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        measured("make", folder, chosen.rows)
+        size = (folder / "extract.csv").stat().st_size / 1e6
+        print(f"outpatient delivery: {chosen.rows:,} rows, 30 columns, {size:,.0f} MB; median of {chosen.times}\n")
+        print(f"{'':34}{'seconds':>9}{'peak MB':>9}{'x floor':>9}")
+        floor = median("floor", folder, chosen.rows, chosen.times)
+        show("floor: bare DuckDB CSV to Parquet", floor, floor)
+        stages = {name: median(name, folder, chosen.rows, chosen.times) for name in STAGES}
+        for name, found in stages.items():
+            show(name, found, floor)
+        path = {
+            "seconds": sum(found["seconds"] for found in stages.values()),
+            "megabytes": max(found["megabytes"] for found in stages.values()),
+        }
+        show("whole per-submission path", path, floor)
+        pandas = median("pandas", folder, chosen.pandas_rows, chosen.times)
+        scale = chosen.rows / chosen.pandas_rows
+        show(f"Great Expectations on pandas, {chosen.pandas_rows / 1e6:g} M", pandas, floor)
+        ours = median("judge", folder, chosen.rows, chosen.times)
+        show("the same rules pushed down, all rows", ours, floor)
+        print(f"\nper row, pushed down is {pandas['seconds'] * scale / ours['seconds']:.0f} times as fast as on pandas")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def show(name: str, found: dict[str, float], floor: dict[str, float]) -> None:
+    ratio = found["seconds"] / floor["seconds"]
+    print(f"{name:34}{found['seconds']:9.2f}{found['megabytes']:9.0f}{ratio:9.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

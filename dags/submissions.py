@@ -1,0 +1,105 @@
+"""landing -> harmonised. Promise: a finished delivery is worked on within seconds; a sweep finds what an event missed.
+
+An event only wakes a run: what there is to do, the ledger decides, so a lost, doubled or folded event is harmless, and
+so is running any of this again. A delivery with faults is not a failure here; red means a fault of ours.
+"""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, DeltaTriggerTimetable, dag, task, task_group
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from landing import LandingTrigger
+
+SWEEP = timedelta(seconds=float(os.environ.get("SWEEP_SECONDS", "600")))
+LANDING = Asset("landing", watchers=[AssetWatcher(name="landing", trigger=LandingTrigger())])
+HARMONISED = Asset("harmonised")
+
+
+def work_on(stage: str, names: list[str]) -> dict[str, int]:
+    """One stage over one chunk of submissions: one process, one import, one load of the standard."""
+    from transforms.lake import Lake
+    from transforms.standard import load
+    from transforms.work import run_chunk
+
+    return run_chunk(stage, names, load(), Lake.from_environment())
+
+
+@task
+def receive() -> list[list[str]]:
+    """Copy finished deliveries out of landing, enter them in the ledger, and hand out what is not done, in chunks."""
+    from transforms.lake import Lake
+    from transforms.receive import receive
+    from transforms.standard import load
+    from transforms.work import chunks
+
+    standard, lake = load(), Lake.from_environment()
+    print(receive(standard, lake))
+    return chunks(standard, lake)
+
+
+@task
+def ingest(names: list[str]) -> dict[str, int]:
+    """Received -> bronze: a faithful copy, every column as text."""
+    return work_on("ingest", names)
+
+
+@task(trigger_rule="all_done")
+def validate(names: list[str]) -> dict[str, int]:
+    """Bronze -> validated, quarantine, results: here a delivery is accepted or rejected."""
+    return work_on("validate", names)
+
+
+@task(trigger_rule="all_done")
+def feedback(names: list[str]) -> dict[str, int]:
+    """Results -> the provider's own page and files."""
+    return work_on("feedback", names)
+
+
+@task(trigger_rule="all_done")
+def harmonise(names: list[str]) -> dict[str, int]:
+    """Validated -> harmonised: their codes become the standard's."""
+    return work_on("harmonise", names)
+
+
+@task_group
+def chunk(names: list[str]) -> None:
+    """The way of one chunk. A stage also runs when the one before failed: the faulty submission waits for its retry,
+    its neighbours go on."""
+    ingest(names) >> validate(names) >> feedback(names) >> harmonise(names)
+
+
+@task(outlets=[HARMONISED], trigger_rule="all_done")
+def announce() -> None:
+    """Wake publishing once for all chunks, and only when there is something to publish."""
+    from transforms.lake import Lake
+    from transforms.publish import is_due
+    from transforms.standard import load
+
+    if not is_due(load(), Lake.from_environment()):
+        raise AirflowSkipException("nothing to publish")
+
+
+@task(trigger_rule="one_failed")
+def faults() -> None:
+    """Make the run red when any stage was, although the rest of it went on."""
+    raise AirflowFailException("a fault of ours: see the red task above, and `python -m transforms status`")
+
+
+@dag(
+    schedule=AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(SWEEP), assets=[LANDING]),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,  # arrivals meanwhile fold into the next run
+    # On SQLite mapped groups run breadth first: the weight lets a chunk that has started finish first.
+    default_args={"weight_rule": "upstream", "retries": 0},  # the ledger retries, with pauses
+    doc_md=__doc__,
+)
+def submissions() -> None:
+    """Everything from a finished delivery to harmonised records."""
+    worked = chunk.expand(names=receive())
+    worked >> announce()
+    list(worked.iter_tasks()) >> faults()
+
+
+submissions()

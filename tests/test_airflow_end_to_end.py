@@ -1,0 +1,132 @@
+"""Files dropped into landing/ come out in the marts through a real scheduler, triggerer and watcher; and nothing stays."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from tests.synthetic import deliver
+
+ROOT = Path(__file__).resolve().parent.parent
+SERVICE = ROOT / "scripts" / "airflow_service.py"
+
+pytestmark = pytest.mark.airflow
+
+
+def service(word: str, **environment: str) -> str:
+    """`make up` or `make down`, in an environment of the test's own."""
+    ended = subprocess.run([sys.executable, str(SERVICE), word], env={**os.environ, **environment}, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def members(home: Path) -> list[str]:
+    """What is alive of the session that the service started."""
+    session = json.loads((home / "service.json").read_text())["session"]
+    listed = subprocess.run(["ps", "-o", "pid=,args=", "--sid", str(session)], capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if "<defunct>" not in line]
+
+
+def sessions() -> set[str]:
+    """The session of every process that runs; one that has ended and waits to be collected does not."""
+    listed = subprocess.run(["ps", "-eo", "stat=,sid="], capture_output=True, text=True).stdout.splitlines()
+    return {line.split()[1] for line in listed if not line.startswith("Z")}
+
+
+def wait_for(what, seconds: float):
+    """The first true answer."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        if answer := what():
+            return answer
+        time.sleep(0.5)
+    return None
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "airflow"
+
+
+@pytest.fixture
+def settings(lake, home, monkeypatch):
+    """An Airflow of this test's own; timers are slow, so that only events can have woken it."""
+    monkeypatch.setenv("AIRFLOW_HOME", str(home))
+    monkeypatch.setenv("AIRFLOW_PORT", "0")
+    monkeypatch.setenv("SWEEP_SECONDS", "3600")
+    for name in ("AIRFLOW__CORE__DAGS_FOLDER", "AIRFLOW__CORE__PLUGINS_FOLDER"):
+        monkeypatch.delenv(name, raising=False)
+    yield
+    service("down")
+
+
+@pytest.fixture
+def running(settings):
+    """It runs; what `up` printed."""
+    return service("up")
+
+
+def test_dropped_files_reach_the_marts_and_down_leaves_nothing(running, lake, home):
+    assert "http://127.0.0.1:" in running
+    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout
+    alive = {line.split()[0] for line in members(home)}
+    ours = [line for line in listening.splitlines() if any(f"pid={pid}," in line for pid in alive)]
+    assert ours and all("127.0.0.1:" in line for line in ours)
+
+    first = deliver(lake.path("landing"), "ZZ1", "2026-08", {"pas_patient": 40, "sus_outpatient": 80})
+    deliver(lake.path("landing"), "ZP001", "2026-08", {"emis_patient": 40, "emis_observation": 60})
+    deliver(lake.path("landing"), "ZZ2", "2026-08", {"pas_patient": 40}, {"binary_junk": True})
+    dropped = time.monotonic()
+    release = wait_for(lambda: (lake.root / "current").exists() and (lake.root / "current").resolve(), 240)
+    assert release, "no release came of the drop"
+
+    print(f"first drop to release: {time.monotonic() - dropped:.1f} s")
+
+    con = duckdb.connect(str(lake.root / "open" / "open.duckdb"), read_only=True)
+    assert con.execute("select count(*) from coverage").fetchone()[0] > 0
+    con.close()
+    con = duckdb.connect()
+    key = (lake.keys / "protected.key").read_text().strip()
+    con.execute(f"attach '{lake.root}/protected/protected.duckdb' as p (read_only, encryption_key '{key}')")
+    assert con.execute("select count(*) from p.person").fetchone()[0] >= len({p.nhs_number for p in first.people["pas_patient"]})
+    con.close()
+    assert list(lake.path("provider", "ZZ1", "2026-08").iterdir())
+
+    before = time.monotonic()
+    deliver(lake.path("landing"), "ZZ1", "2026-09", {"pas_patient": 45}, name="next month")
+    assert wait_for(lambda: (lake.root / "current").resolve() != release, 240), "a second drop made no release"
+    print(f"second drop to release: {time.monotonic() - before:.1f} s")
+
+    session = str(json.loads((home / "service.json").read_text())["session"])
+    assert "Stopped." in service("down")
+    assert session not in sessions()
+    assert "Nothing was running." in service("down")
+
+
+def test_down_also_works_after_a_crash(settings, home):
+    start = f"import sys; sys.path.insert(0, {str(SERVICE.parent)!r}); import airflow_service; airflow_service.start()"
+    subprocess.run([sys.executable, "-c", start], check=True)
+    assert wait_for(lambda: len(members(home)) >= 4, 90), "its parts did not start"
+    known = json.loads((home / "service.json").read_text())
+    os.kill(known["session"], 9)
+    assert wait_for(lambda: str(known["session"]) in sessions(), 5), "its parts outlive it: that is the point"
+    assert "Stopped." in service("down")
+    assert str(known["session"]) not in sessions()
+
+
+def test_a_port_in_use_is_a_clear_error(lake, home, tmp_path):
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        environment = {**os.environ, "AIRFLOW_HOME": str(home), "AIRFLOW_PORT": port}
+        ended = subprocess.run([sys.executable, str(SERVICE), "up"], env=environment, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert f"port {port} is in use" in ended.stderr and "AIRFLOW_PORT=" in ended.stderr

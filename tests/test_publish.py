@@ -1,0 +1,514 @@
+"""publish.py, protected/*.sql, measure/*.sql, open/*.sql: what is published, exact in one area and disclosed in the other."""
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from tests import lakes
+from tests.lakes import PERIOD, events, replace
+from tests.pictures import fill, picture, table
+from tests.synthetic import deliver, write_postcodes
+from transforms import audit, engine, keys, ledger, publish, release
+from transforms.disclose import disclose
+from transforms.engine import HERE
+from transforms.geography import import_postcodes
+from transforms.lake import Lake
+from transforms.sqlfolder import run_file
+from transforms.standard import Standard, load
+from transforms.verify import verify
+
+CELL = """"table" varchar, metric varchar, period varchar, place_kind varchar, place varchar, breakdown varchar, category varchar,
+    numerator bigint, denominator bigint, n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint"""
+
+
+@dataclass
+class Published:
+    """A lake with its first release."""
+
+    lake: Lake
+    standard: Standard
+    counts: dict
+    con: duckdb.DuckDBPyConnection
+
+    def ask(self, query: str) -> list[tuple]:
+        return self.con.execute(query).fetchall()
+
+
+def opened(lake: Lake) -> duckdb.DuckDBPyConnection:
+    con = duckdb.connect()
+    current, secret = lake.path("current"), keys.load(lake, "protected").hex()
+    con.execute(f"attach '{current}/open/open.duckdb' as open (read_only)")
+    con.execute(f"attach '{current}/protected/protected.duckdb' as protected (read_only, encryption_key '{secret}')")
+    return con
+
+
+def new_lake(folder: Path) -> Lake:
+    lake = lakes.new_lake(folder)
+    import_postcodes(write_postcodes(folder / "postcodes.csv"), lake)
+    return lake
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory) -> Published:
+    """Two trusts that know the same people, a practice that knows some of them, and one provider without an agreement."""
+    folder = tmp_path_factory.mktemp("published")
+    lake, standard = new_lake(folder), load()
+    landing = lake.path("landing")
+    without = next(c for c in standard.providers if c not in {r["provider"] for r in standard.tables["agreements"]})
+    with pytest.MonkeyPatch.context() as patch:
+        lakes.hasten(patch)
+        deliver(landing, "ZZ1", "2026-08", {"pas_patient": 300})
+        deliver(landing, "ZZ1", PERIOD, {"pas_patient": 300, "sus_outpatient": 300}, {"unrecognised": 20, "blank": 9})
+        deliver(landing, "ZZ2", PERIOD, {"sus_outpatient": 200}, {"not_stated": 12}, first_person=200)
+        deliver(landing, "ZP001", PERIOD, {"emis_patient": 100, "emis_observation": 100}, first_person=50)
+        deliver(landing, without, PERIOD, {"emis_patient": 50}, first_person=5000)
+        lakes.run(standard, lake)
+        counts = publish.publish(standard, lake)
+    return Published(lake, standard, counts, opened(lake))
+
+
+def published_again(made: Published, folder: Path) -> Lake:
+    """A copy of the lake that a test may change."""
+    shutil.copytree(made.lake.root, folder / "lake", symlinks=True)
+    return Lake(folder / "lake", made.lake.keys)
+
+
+# The protected mart.
+
+
+def test_the_protected_mart_holds_its_four_tables_encrypted(published):
+    found = published.ask("select table_name from duckdb_tables() where database_name = 'protected'")
+    assert {"person", "person_characteristic", "activity", "code_map_gap"} <= {name for (name,) in found}
+    path = published.lake.path("current", "protected", "protected.duckdb")
+    with pytest.raises(duckdb.Error), duckdb.connect() as con:
+        con.execute(f"attach '{path}' as p (read_only)")
+    with pytest.raises(duckdb.Error), duckdb.connect() as con:
+        con.execute(f"attach '{path}' as p (read_only, encryption_key '{'00' * 32}')")
+
+
+def test_people_known_to_several_providers_are_one(published):
+    # 0..299 at ZZ1, 200..399 at ZZ2, 50..149 at ZP001, all with verified numbers and their own birth dates.
+    assert published.ask("select count(*) from protected.person") == [(400,)]
+    found = dict(published.ask("select n_providers, count(*) from protected.person group by 1"))
+    assert found == {1: 200, 2: 200}
+    assert published.counts["people"] == 400
+
+
+def test_every_person_has_one_value_for_every_characteristic(published):
+    n = len(published.standard.characteristics())
+    assert published.ask("select count(*), count(distinct (person_id, characteristic)) from protected.person_characteristic") == [
+        (400 * n, 400 * n)
+    ]
+
+
+def test_an_event_is_counted_once(published):
+    assert published.ask("select count(*), count(distinct record_key) from protected.activity") == [(500, 500)]
+
+
+def test_a_provider_without_an_agreement_is_scored_and_never_published(published):
+    without = next(
+        c for c in published.standard.providers if c not in {r["provider"] for r in published.standard.tables["agreements"]}
+    )
+    assert lakes.ask((published.standard, published.lake), f"select count(*) > 0 from results.rule_result where provider = '{without}'") == [
+        (True,)
+    ]
+    assert published.ask(f"select count(*) from protected.characteristic_record where provider = '{without}'") == [(0,)]
+    assert published.ask(f"select count(*) from open.rule_score where provider = '{without}'") == [(0,)]
+    assert published.ask(f"select count(*) from open.provider_scorecard where provider = '{without}'") == [(0,)]
+
+
+def test_a_value_that_no_map_knows_is_a_gap_to_close(published):
+    found = published.ask("select value, is_shown, n_records from protected.code_map_gap where provider = 'ZZ1' and n_people > 8")
+    assert ("X7", True) in [row[:2] for row in found]
+
+
+def test_where_people_live_is_a_small_area_and_no_postcode(published):
+    statuses = dict(published.ask("select place_status, count(*) from protected.person group by 1"))
+    assert statuses == {"placed": 400}
+    columns = {name for (name,) in published.ask("select column_name from duckdb_columns() where database_name = 'protected'")}
+    assert not columns & {"postcode", "nhs_number", "given_name", "family_name", "birth_date", "line", "local_patient_id"}
+    assert published.ask("select count(*) from protected.person where icb_of_residence is null or deprivation_quintile is null") == [(0,)]
+
+
+# One value for a person.
+
+RECORD = """person_id varchar, provider varchar, layout varchar, care_setting varchar, record_key uuid, characteristic varchar,
+    vocabulary varchar, code varchar, detail varchar, status varchar, reason varchar, relation varchar, stated_by varchar,
+    collected_how varchar, recorded_on date, recorded_on_basis varchar, n_records bigint"""
+
+
+def chosen(text: str) -> str:
+    """The value that the default method chooses: person, code, status."""
+    standard = load()
+    con = duckdb.connect()
+    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
+    engine.add_standard(con, standard)
+    con.execute("create schema protected")
+    header = [name.strip() for name in text.strip().splitlines()[0].split("|")]
+    same = {"characteristic": "ethnic_category", "stated_by": "inherited", "care_setting": "outpatient", "status": "known",
+            "n_records": 1, "provider": "ZZ1", "recorded_on_basis": "recorded", "recorded_on": "2024-01-01"}  # fmt: skip
+    fill(con, "protected.characteristic_record", RECORD, text, **{k: v for k, v in same.items() if k not in header})
+    con.execute("update protected.characteristic_record set record_key = md5(rowid::text)::uuid")
+    con.execute("create table protected.person as select distinct person_id from protected.characteristic_record")
+    con.execute("set variable tests = ?", [standard.settings["resolution"]["methods"][standard.settings["resolution"]["default"]]])
+    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    query = """select person_id, code, status from protected.person_characteristic
+               where characteristic = 'ethnic_category' order by 1"""
+    return table(con.execute(query).fetchall())
+
+
+CHOICES = {
+    "known beats a later refusal": ("""
+        person_id | code    | status     | recorded_on
+        1         | african | known      | 2020-01-01
+        1         |         | not_stated | 2026-01-01
+    """, "1 | african | known"),
+    "a later refusal beats an earlier not known": ("""
+        person_id | code | status     | recorded_on
+        1         |      | not_known  | 2020-01-01
+        1         |      | not_stated | 2026-01-01
+    """, "1 |  | not_stated"),
+    "with nothing known the latest absence shows": ("""
+        person_id | code | status     | recorded_on
+        1         |      | not_stated | 2020-01-01
+        1         |      | not_known  | 2026-01-01
+    """, "1 |  | not_known"),
+    "a category beats a later general one": ("""
+        person_id | code        | recorded_on
+        1         | african     | 2020-01-01
+        1         | any_other_p | 2026-01-01
+    """, "1 | african | known"),
+    "the later of two general ones": ("""
+        person_id | code        | recorded_on
+        1         | mixed_other | 2020-01-01
+        1         | any_other_p | 2026-01-01
+    """, "1 | any_other_p | known"),
+    "the later of two categories": ("""
+        person_id | code    | recorded_on
+        1         | african | 2020-01-01
+        1         | indian  | 2026-01-01
+    """, "1 | indian | known"),
+    "an undated record is older than any dated one": ("""
+        person_id | code    | recorded_on
+        1         | african |
+        1         | indian  | 1950-01-01
+    """, "1 | indian | known"),
+    "of one day, what the person said": ("""
+        person_id | code    | stated_by
+        1         | african | self
+        1         | indian  | inherited
+    """, "1 | african | known"),
+    "of one day, the practice before the clinic": ("""
+        person_id | code    | care_setting
+        1         | african | outpatient
+        1         | indian  | gp
+    """, "1 | indian | known"),
+    "a tie that remains is a conflict": ("""
+        person_id | code    | provider
+        1         | african | ZZ1
+        1         | indian  | ZZ2
+        2         | african | ZZ1
+        2         | african | ZZ2
+    """, "1 |  | conflicting\n2 | african | known"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", CHOICES)
+def test_one_value_for_a_person(what):
+    text, expected = CHOICES[what]
+    assert chosen(text) == picture(expected)
+
+
+def test_an_ancestor_of_the_winner_is_no_conflict():
+    standard = load()
+    child = next(r for r in standard.codes if r["system"] == "ethnic_category" and r["kind"] == "residual" and r["parent"])
+    assert chosen(f"""
+        person_id | code
+        1         | {child['code']}
+        1         | {child['parent']}
+    """) in (f"1 | {child['code']} | known", f"1 | {child['parent']} | known")
+
+
+# Disclosure.
+
+
+def disclosed(*cells: tuple[int, int, int, int, int]) -> list[tuple]:
+    """(numerator, denominator, and how many people are in the numerator, the denominator and the rest) -> what is shown."""
+    con = duckdb.connect()
+    con.execute(f"create schema measure; create table measure.cell ({CELL})")
+    for place, cell in enumerate(cells):
+        con.execute("insert into measure.cell values ('t', 'm', 'p', 'k', ?, 'b', 'c', ?, ?, ?, ?, ?)", [str(place), *cell])
+    disclose(con, load())
+    query = "select status, numerator, denominator, share, share_low, share_high from measure.disclosed_cell order by place::integer"
+    return con.execute(query).fetchall()
+
+
+def people(n: int, of: int) -> tuple[int, int, int, int, int]:
+    return n, of, n, of, of - n
+
+
+def test_few_people_are_not_shown_and_the_rest_is_rounded():
+    found = [row[:3] for row in disclosed(people(0, 100), people(7, 100), people(8, 103), people(52, 100), people(96, 103), people(100, 100))]
+    assert table(found) == picture("""
+        shown      | 0   | 100
+        suppressed |     | 100
+        shown      | 10  | 105
+        shown      | 50  | 100
+        suppressed |     | 105
+        shown      | 100 | 100
+    """)
+
+
+def test_many_events_of_few_people_are_not_shown():
+    assert [row[0] for row in disclosed((90, 200, 3, 60, 57), (90, 200, 50, 60, 3), (90, 200, 30, 60, 30), (5, 200, 5, 60, 55))] == [
+        "suppressed", "suppressed", "shown", "suppressed",
+    ]  # fmt: skip
+
+
+def test_a_small_base_shows_nothing_at_all():
+    assert disclosed(people(0, 5))[0] == ("suppressed", None, None, None, None, None)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 400), st.integers(0, 400)), min_size=1, max_size=30))
+@example([(7, 0), (0, 7), (8, 8), (1, 1), (0, 0)])
+def test_no_published_number_rests_on_few_or_is_exact_by_design(pairs):
+    cells = [people(n, n + rest) for n, rest in pairs]
+    for (n, of, *_), (status, numerator, denominator, share, low, high) in zip(cells, disclosed(*cells), strict=True):
+        is_few = 1 <= n <= 7 or 1 <= of - n <= 7 or 1 <= of <= 7
+        assert (status == "suppressed") == is_few
+        if status == "suppressed":
+            assert (numerator, share, low, high) == (None,) * 4
+        else:
+            assert numerator % 5 == 0 and abs(numerator - n) <= 2
+        if denominator is not None:
+            assert denominator % 5 == 0 and abs(denominator - of) <= 2 and not 1 <= of <= 7
+        if share is not None:
+            assert 0 <= low <= share <= high <= 1
+
+
+NUMBERS = {"coverage": ("n_people", "n_people_in_place"), "rule_score": ("n_failed", "n_checked"),
+           "provider_scorecard": ("n_records", "n_records_in_all"), "metric_value": ("numerator", "denominator")}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_every_published_count_is_suppressed_or_rounded(published, name):
+    numerator, denominator = NUMBERS[name]
+    found = published.ask(f"select cell_status, {numerator}, {denominator} from open.{name}")
+    assert {status for status, *_ in found} <= {"shown", "suppressed"}
+    assert len([row for row in found if row[0] == "shown"]) > 0
+    for status, *numbers in found:
+        assert status == "shown" or numbers[0] is None
+        assert all(number is None or number % 5 == 0 for number in numbers)
+
+
+def test_every_number_in_the_open_area_is_a_disclosed_one(published):
+    """No column of whole numbers stands in an open table that this test does not know."""
+    query = """select table_name, column_name from duckdb_columns()
+               where database_name = 'open' and data_type in ('BIGINT', 'INTEGER', 'HUGEINT', 'UBIGINT')"""
+    known = {(name, column) for name, columns in NUMBERS.items() for column in columns}
+    assert set(published.ask(query)) <= known
+
+
+def test_no_open_table_holds_a_person(published):
+    columns = {name for (name,) in published.ask("select column_name from duckdb_columns() where database_name = 'open'")}
+    assert not {name for name in columns if name.endswith("_id") or "key" in name or name == "lsoa21_code"}
+
+
+def test_everything_made_from_demonstration_data_says_invented(published):
+    for name in NUMBERS:
+        assert published.ask(f"select distinct is_invented from open.{name}") == [(True,)]
+    facts = json.loads(published.lake.path("current", "release.json").read_text())
+    assert facts["is_invented"] is True
+    assert "invented" in facts["notice"]
+    assert "invented" in published.lake.path("site", "index.html").read_text().lower()
+
+
+def test_every_table_says_its_grain(published):
+    for database in ("open", "protected"):
+        query = f"select table_name, comment from duckdb_tables() where database_name = '{database}'"
+        for name, comment in published.ask(query):
+            assert comment or name == "about", name
+
+
+def test_vodim_adds_up_to_all_records(published):
+    """Before rounding; afterwards each of five letters is at most two off."""
+    found = published.ask("""select any_value(n_records_in_all), sum(n_records), bool_or(n_records is null) from open.provider_scorecard
+                             group by period, provider, layout, field""")  # fmt: skip
+    for in_all, total, has_hidden in found:
+        assert total <= in_all + 12
+        assert has_hidden or abs(total - in_all) <= 12
+
+
+def test_non_attendance_is_what_was_sent(published):
+    """Persons 0, 10, 20 … did not come: 30 of 300 at one trust and 20 of 200 at the other."""
+    [(numerator, denominator, value)] = published.ask(
+        "select sum(numerator), sum(denominator), any_value(value) from open.metric_value where breakdown = 'everyone' and place_kind = 'region'"
+    )
+    assert (numerator, denominator) == (50, 500)
+    assert value == pytest.approx(0.1)
+
+
+def test_a_plain_prompt_reads_open_tables_while_nothing_of_ours_runs(published):
+    with duckdb.connect(str(published.lake.path("open", "open.duckdb")), read_only=True) as con:
+        assert con.execute("select count(*) > 0 from coverage").fetchone() == (True,)
+
+
+def test_parquet_and_csv_beside_it_say_the_same(published):
+    folder = published.lake.path("open")
+    for (name,) in published.ask("select table_name from duckdb_tables() where database_name = 'open'"):
+        n = published.ask(f"select count(*) from open.{name}")[0][0]
+        assert duckdb.sql(f"select count(*) from read_parquet('{folder}/{name}.parquet')").fetchone()[0] == n
+        assert duckdb.sql(f"select count(*) from read_csv('{folder}/{name}.csv', header = true, all_varchar = true)").fetchone()[0] == n
+
+
+# Releases.
+
+
+def test_publishing_what_has_not_changed_makes_nothing(published):
+    before = lakes.listing(published.lake.path("releases"))
+    assert publish.publish(published.standard, published.lake) == {"release": None}
+    assert not publish.is_due(published.standard, published.lake)
+    assert lakes.listing(published.lake.path("releases")) == before
+
+
+def test_the_same_inputs_give_equal_content(published, tmp_path):
+    lake = published_again(published, tmp_path)
+    shutil.rmtree(lake.path("releases"))
+    lake.path("current").unlink()
+    lake.prepare()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transforms.audit.audit", lambda con, standard: 0)
+        patch.setattr(publish, "audit", lambda con, standard: 0)
+        publish.publish(published.standard, lake)
+    tables = [release.current_manifest(made)["tables"] for made in (published.lake, lake)]
+    for made in tables:
+        made.pop("open.about", None)
+    assert tables[0] == tables[1]
+    protected = [release.protected_manifest(made)["tables"] for made in (published.lake, lake)]
+    assert protected[0] == protected[1]
+
+
+def test_the_release_is_what_the_manifest_says_and_a_changed_table_is_found(published, tmp_path):
+    assert "tables are what was published" in verify(published.lake)
+    lake = published_again(published, tmp_path)
+    with duckdb.connect(str(lake.path("current", "open", "open.duckdb"))) as con:
+        con.execute("update coverage set n_people = n_people + 5")
+    with pytest.raises(Exception, match=r"open\.coverage"):
+        verify(lake)
+
+
+def test_a_broken_contract_leaves_the_last_good_release(published, tmp_path, monkeypatch):
+    lake = published_again(published, tmp_path)
+    folder = lakes.copied_standard(tmp_path / "standard")
+    replace(folder / "expectations" / "contracts.yml", "n_people % getvariable('rounding_base') = 0", "n_people % 7 = 0")
+    before = lakes.listing(lake.path("releases"))
+    with pytest.raises(audit.ContractBroken, match=r"coverage\.n_people\.rounded"):
+        publish.publish(load(folder), lake)
+    assert lakes.listing(lake.path("releases")) == before
+    assert release.current_number(lake) == 1
+    assert len(events(lake, "published")) == 1
+    assert list(lake.path(".work").glob("*/release")) == []
+
+
+def edited(folder: Path) -> Standard:
+    """A standard in which a label differs, so that there is something to publish."""
+    copy = lakes.copied_standard(folder)
+    replace(copy / "standards/code_systems/ethnic_category/to_heritage.csv", "irish,irish,Irish,", "irish,irish,From Ireland,")
+    return load(copy)
+
+
+def quick_audit(monkeypatch) -> None:
+    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+
+
+def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, tmp_path, monkeypatch):
+    quick_audit(monkeypatch)
+    lake = published_again(published, tmp_path)
+    reader = duckdb.connect(str(lake.path("open", "open.duckdb")), read_only=True)
+    before = reader.execute("select label from label where label_set = 'heritage' and code = 'irish'").fetchall()
+    standard = edited(tmp_path / "standard")
+    assert publish.is_due(standard, lake)
+    assert publish.publish(standard, lake)["release"] == 2
+    assert reader.execute("select label from label where label_set = 'heritage' and code = 'irish'").fetchall() == before
+    reader.close()
+    with duckdb.connect(str(lake.path("open", "open.duckdb")), read_only=True) as con:
+        assert con.execute("select label from label where label_set = 'heritage' and code = 'irish'").fetchall() == [("From Ireland",)]
+    assert os.readlink(lake.path("current")) == "releases/2"
+    assert [os.readlink(lake.path(area)) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
+
+
+class PowerCut(BaseException):
+    """Nothing of ours may handle it."""
+
+
+@pytest.mark.parametrize("place", ["transforms.release.ledger.append", "transforms.release._point", "transforms.release.os.replace"])
+@pytest.mark.parametrize("is_after", [False, True])
+def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read(published, tmp_path, monkeypatch, place, is_after):
+    quick_audit(monkeypatch)
+    lake, standard = published_again(published, tmp_path), edited(tmp_path / "standard")
+    real = {"append": ledger.append, "_point": release._point, "replace": os.replace}[place.rsplit(".", 1)[1]]
+
+    def cut(*values, **named):
+        is_publishing = "published" in values or "release" in str(values[0])[-8:] or values[-1] == 2
+        if not is_publishing:
+            return real(*values, **named)
+        if is_after:
+            real(*values, **named)
+        raise PowerCut
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(place, cut)
+        with pytest.raises(PowerCut):
+            publish.publish(standard, lake)
+    assert release.current_number(lake) in (1, 2)
+    assert release.current_manifest(lake)["release"] == release.current_number(lake)
+    publish.publish(standard, lake)
+    assert release.current_number(lake) == 2
+    assert [entry["release"] for entry in events(lake, "published")] == [1, 2]
+    assert "tables are what was published" in verify(lake)
+    assert not publish.is_due(standard, lake)
+
+
+def test_without_its_key_nothing_is_published(published, tmp_path):
+    lake = published_again(published, tmp_path)
+    lake = Lake(lake.root, tmp_path / "nothing")
+    before = lakes.listing(lake.path("releases"))
+    with pytest.raises(keys.KeyFault):
+        publish.publish(edited(tmp_path / "standard"), lake)
+    assert lakes.listing(lake.path("releases")) == before
+
+
+def test_a_burst_makes_one_release_and_waits_until_it_is_through(published, tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    quick_audit(monkeypatch)
+    lake, standard = published_again(published, tmp_path), published.standard
+    for provider in ("ZZ3", "ZZ4"):
+        deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 5})
+    lakes.run(standard, lake, ())
+    assert not publish.is_due(standard, lake)  # received and not through
+    lakes.run(standard, lake)
+    assert publish.is_due(standard, lake)
+    assert publish.publish(standard, lake)["release"] == 2
+    assert publish.publish(standard, lake)["release"] is None
+
+
+def test_a_person_keeps_their_identifier_from_release_to_release(published, tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    quick_audit(monkeypatch)
+    lake, standard = published_again(published, tmp_path), published.standard
+    deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 20}, first_person=390)
+    lakes.run(standard, lake)
+    publish.publish(standard, lake)
+    before = {row[0] for row in published.ask("select person_id from protected.person")}
+    with opened(lake) as con:
+        after = {row[0] for row in con.execute("select person_id from protected.person").fetchall()}
+    assert before < after
+    assert len(after) == 410

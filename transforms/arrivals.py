@@ -1,0 +1,100 @@
+"""What the ledger says about each submission: its arrivals, what became of them, and which is current.
+
+Promise: a pure function of the ledger's lines. Order is the arrival number, never a file's time.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from transforms import ledger
+from transforms.lake import Lake, Submission
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an arrival: its number in the lake, its layout and what it holds."""
+
+    file_no: int
+    layout: str
+    sha256: str
+    n_bytes: int
+    is_utf8: bool
+    n_rows: int | None = None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One delivery that was received. `outcome` is None until it is judged."""
+
+    submission: Submission
+    submission_no: int
+    no: int
+    received_on: str
+    delivery_id: str
+    files: tuple[File, ...]
+    outcome: str | None = None
+    reason: str = ""
+    detail: str = ""
+
+    def file(self, layout: str) -> File | None:
+        return next((item for item in self.files if item.layout == layout), None)
+
+
+@dataclass
+class State:
+    """Everything known, by submission; and the landing folders that were dealt with."""
+
+    arrivals: dict[Submission, list[Arrival]] = field(default_factory=dict)
+    drops: set[str] = field(default_factory=set)
+    numbers: dict[Submission, int] = field(default_factory=dict)
+    n_files: int = 0
+    crashed: dict[Submission, list[dict]] = field(default_factory=dict)
+    undone: set[Submission] = field(default_factory=set)  # accepted, and not said to be harmonised since
+    releases: list[dict] = field(default_factory=list)
+    refused: list[dict] = field(default_factory=list)
+
+    def current(self, submission: Submission) -> dict[str, Arrival]:
+        """Layout -> the last accepted delivery that contains it."""
+        found: dict[str, Arrival] = {}
+        for arrival in self.arrivals.get(submission, []):
+            if arrival.outcome == "accepted":
+                found.update((item.layout, arrival) for item in arrival.files)
+        return found
+
+
+def read_state(lake: Lake) -> State:
+    """Fold the ledger into a state."""
+    state = State()
+    for entry in ledger.entries(lake):
+        event = entry["event"]
+        if "drop_id" in entry:
+            state.drops.add(entry["drop_id"])
+        if event in ("published", "rolled_back"):
+            state.releases.append(entry)
+        if "provider" not in entry:
+            continue
+        if "submission_no" not in entry:
+            state.refused.append(entry)
+            continue
+        submission = Submission(entry["provider"], entry["period"])
+        listed = state.arrivals.setdefault(submission, [])
+        if event == "seen":
+            files = tuple(File(**item) for item in entry["files"])
+            state.n_files += len(files)
+            state.numbers[submission] = entry["submission_no"]
+            number, day = entry["arrival"], entry["at"][:10]
+            made = Arrival(submission, entry["submission_no"], number, day, entry["delivery_id"], files)
+            listed.append(made)
+        elif event in ("accepted", "rejected"):
+            position = entry["arrival"] - 1
+            known = listed[position]
+            reason, detail = entry.get("reason", ""), entry.get("detail", "")
+            listed[position] = replace(known, outcome=event, reason=reason, detail=detail)
+            state.crashed.pop(submission, None)
+            if event == "accepted":
+                state.undone.add(submission)
+        elif event == "crashed":
+            state.crashed.setdefault(submission, []).append(entry)
+        elif event == "done":
+            state.crashed.pop(submission, None)
+            state.undone.discard(submission)
+    return state

@@ -1,0 +1,33 @@
+"""A built release against expectations/contracts.yml: what consumers may expect of us.
+
+Promise: Great Expectations judges every contract on the built tables before anybody can read them.
+"""
+
+import duckdb
+
+from transforms.standard import Standard
+
+
+class ContractBroken(Exception):
+    """A built release is not what consumers may expect: the last good one stays. The command line ends with code 12."""
+
+
+def audit(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
+    """Judge every contract. Returns their number; raises ContractBroken with all that are broken."""
+    from transforms.duckdb_expectations import judge
+
+    broken = []
+    for table in dict.fromkeys(rule.table for rule in standard.contracts):
+        rules = tuple(rule for rule in standard.contracts if rule.table == table)
+        column_of = {rule.id: f"rule_{place:03d}" for place, rule in enumerate(rules, start=1)}
+        verdicts = ", ".join(f"({rule.predicate}) as {column_of[rule.id]}" for rule in rules)
+        con.execute(f"create or replace view shaped as select *, {verdicts} from {table}")
+        wanted = ", ".join(f"count({c}), count(*) filter ({c} is false)" for c in column_of.values())
+        row = con.execute(f"select {wanted} from shaped").fetchone()
+        counts = {rule.id: (row[2 * place], row[2 * place + 1]) for place, rule in enumerate(rules)}
+        met = judge(con, rules, column_of, counts)
+        broken += [f"{rule.id}: {rule.message} ({counts[rule.id][1]} rows)" for rule in rules if not met[rule.id]]
+    con.execute("drop view if exists shaped")
+    if broken:
+        raise ContractBroken("The release was not published; the last good one stays.\n" + "\n".join(broken))
+    return len(standard.contracts)

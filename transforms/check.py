@@ -1,0 +1,221 @@
+"""A file anywhere -> what the service would make of it, in words; before it is sent, and without a lake.
+
+Promise: the verdict is the service's own: the file goes through receive, ingest and validate in a private folder that is
+gone afterwards (in memory where the machine allows it). Nothing of it is shown but column names, counts, and coded
+values that no map knows and that stand there as often as disclosure.yml asks.
+"""
+
+import dataclasses
+import re
+import shutil
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import duckdb
+
+from transforms import keys, scorecard
+from transforms.arrivals import Arrival, File, read_state
+from transforms.faults import nearest
+from transforms.ingest import ingest
+from transforms.lake import Lake, Submission, UsageError
+from transforms.receive import READY, receive
+from transforms.recognise import HEAD, decode, header_of
+from transforms.render import count, per_cent
+from transforms.standard import Layout, Standard
+from transforms.validate import count_values, open_connection, validate
+
+WIDTH = 110
+IN_MEMORY = Path("/dev/shm")  # a file system that is no disk, on the machines that have one
+
+
+def check(file: Path, standard: Standard, layout: str | None = None) -> str:
+    """A report for people. `layout` names the one to judge by, else the nearest. Raises UsageError."""
+    file = Path(file)
+    if not file.is_file():
+        raise UsageError(f"{file} is not a file")
+    if layout is not None and layout not in standard.layouts:
+        hint = nearest(layout, standard.layouts) or f"one of {', '.join(standard.layouts)}"
+        raise UsageError(f"layout '{layout}' is not known: {hint}")
+    with open(file, "rb") as handle:
+        head = handle.read(HEAD)
+    is_text = bool(head.strip()) and b"\0" not in head
+    names = [layout] if layout else list(standard.layouts)
+    ranked = sorted((_fit(standard.layouts[name], head if is_text else b"") for name in names), key=lambda fit: -fit[0])
+    share, best, header = ranked[0]
+    lines = [f"{file.name}: {count(file.stat().st_size)} bytes", ""]
+    if is_text:
+        lines += _about_header(best, share, header, ranked, is_given=layout is not None)
+    with _scratch(file) as folder:
+        lines += _judge(file, standard, best, share, Path(folder))
+    return "\n".join(lines) + "\n"
+
+
+def _fit(layout: Layout, head: bytes) -> tuple[float, Layout, tuple[str, ...]]:
+    """How much of a layout's mapped columns a file has, and its header as that layout would read it."""
+    header = header_of(decode(head), layout["format"]["delimiter"])
+    return sum(e["column"] in header for e in layout.columns) / len(layout.columns), layout, header
+
+
+def _about_header(
+    best: Layout,
+    share: float,
+    header: tuple[str, ...],
+    ranked: list[tuple[float, Layout, tuple[str, ...]]],
+    is_given: bool,
+) -> list[str]:
+    """Which layout, how sure, and what its header lacks or has too much."""
+    n_found = sum(e["column"] in header for e in best.columns)
+    certainty = "given" if is_given else "certain" if share >= 0.9 else "likely" if share >= 0.5 else "a guess"
+    lines = [f"Layout: {best.name} ({best['title']}), {certainty}: {n_found} of {len(best.columns)} columns found"]
+    lines += [f"        next {fit[1].name}: {per_cent(fit[0], 1)}" for fit in ranked[1:2] if fit[0]]
+    unmapped = [name for name in header if name not in best.known_columns]
+    free = [e["column"] for e in best.columns if e["column"] not in header]
+    if not n_found:  # the first line may be a person, not a header
+        return [*lines, "", "No column of it is known. Is the first line a header?", ""]
+    lines += ["", f"Columns that the layout does not know: {len(unmapped) or 'none'}"]
+    for name in unmapped:
+        hint = (
+            nearest(name, free) or nearest(name.upper(), free) or "no name is near: add it to `columns:` or `ignore:`"
+        )
+        lines.append(f"    {plain(name)}    {hint}")
+    lines += ["", f"Columns of the layout that the file does not have: {len(free) or 'none'}"]
+    lines += [f"    {entry['column']}    {entry['field']}" for entry in best.columns if entry["column"] in free]
+    return [*lines, ""]
+
+
+def _scratch(file: Path) -> tempfile.TemporaryDirectory[str]:
+    """A private folder for the while: in memory if there is six times the room, else where temporary files go."""
+    roomy = IN_MEMORY.is_dir() and shutil.disk_usage(IN_MEMORY).free > 6 * file.stat().st_size + (1 << 26)
+    return tempfile.TemporaryDirectory(prefix="check-", dir=IN_MEMORY if roomy else None)
+
+
+def _judge(file: Path, standard: Standard, layout: Layout, share: float, folder: Path) -> list[str]:
+    """Let a passing lake judge the file, and tell what came of it."""
+    lake = Lake(folder / "lake", folder / "keys").prepare()
+    keys.initialise(lake)
+    standard, submission, said = _as_sent(file, standard, layout)
+    drop = lake.path("landing", submission.provider, submission.period, "1")
+    drop.mkdir(parents=True)
+    shutil.copyfile(file, drop / "file")
+    (drop / READY).touch()
+    receive(standard, lake)
+    state = read_state(lake)
+    if state.refused:
+        return _verdict(standard, state.refused[0]["reason"], state.refused[0]["detail"])
+    ingest(submission, standard, lake)
+    if not _newest(lake, submission).outcome:
+        validate(submission, standard, lake)
+    arrival = _newest(lake, submission)
+    part = scorecard.parts(submission, standard, lake, read_state(lake))
+    if not part:
+        return _verdict(standard, arrival.reason, arrival.detail)
+    facts = scorecard.file_facts(part[0], lake, read_state(lake))
+    rules = scorecard.rule_facts(part[0], standard, lake)
+    lines = [f"Records: {count(facts['n_records'])}, judged {said}", ""]
+    lines += _codes(standard, lake, arrival, arrival.files[0])
+    failing = [rule for rule in rules if rule["failed"]]
+    n_unmet = sum(not rule["is_met"] for rule in rules)
+    lines += [f"Rules: {len(rules)}, of which not met: {n_unmet or 'none'}; with failing records:"]
+    for rule in failing:
+        mark = "met    " if rule["is_met"] else "NOT MET"
+        share_failed = per_cent(rule["failed"], rule["checked"])
+        lines.append(
+            f"    {mark} {count(rule['failed']):>9} of {count(rule['checked']):>9} ({share_failed})  {rule['rule']}"
+        )
+        lines.append(f"            {rule['what_to_do']}")
+    lines += ["" if failing else "    none", f"Set aside: {count(facts['n_set_aside'])} records", ""]
+    return lines + _verdict(standard, arrival.reason, arrival.detail)
+
+
+def _newest(lake: Lake, submission: Submission) -> Arrival:
+    return read_state(lake).arrivals[submission][-1]
+
+
+def _as_sent(file: Path, standard: Standard, layout: Layout) -> tuple[Standard, Submission, str]:
+    """Who would send it, and for when: by the folder if it lies in a landing one, else nobody in particular, now."""
+    folders = file.resolve().parts
+    if len(folders) > 4 and folders[-4] in standard.providers and re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", folders[-3]):
+        row, period = standard.providers[folders[-4]], folders[-3]
+    else:
+        row = {**dict.fromkeys(standard.tables["providers"][0], ""), "code": "CHECK", "demo": "false"}
+        period = _latest_month(file, layout) or f"{datetime.now(UTC):%Y-%m}"
+    said = f"as if {row['name'] or 'some provider'} sent it for {period}"
+    row = {**row, "layouts": layout.name}
+    others = [other for other in standard.tables["providers"] if other["code"] != row["code"]]
+    tables = {**standard.tables, "providers": [*others, row]}
+    return dataclasses.replace(standard, tables=tables), Submission(row["code"], period), said
+
+
+def _latest_month(file: Path, layout: Layout) -> str:
+    """The month of the latest event that is not in the future, or "" for a layout without events or dates."""
+    if not layout["event_date"]:
+        return ""
+    column = layout.fields[layout["event_date"]]["column"].replace('"', '""')
+    con = duckdb.connect()
+    try:  # dates are ASCII, so that one encoding serves for all; what cannot be read is ingest's business
+        found = con.execute(
+            f"""select strftime(max(try_strptime(trim("{column}"), $formats)), '%Y-%m')
+                from read_csv($file, all_varchar = true, header = true, delim = $delimiter, encoding = 'latin-1',
+                              ignore_errors = true, strict_mode = false)
+                where try_strptime(trim("{column}"), $formats) <= current_date""",
+            {"formats": layout["dates"], "file": str(file), "delimiter": layout["format"]["delimiter"]},
+        ).fetchone()
+    except duckdb.Error:
+        return ""
+    finally:
+        con.close()
+    return (found[0] if found else "") or ""
+
+
+UNRECOGNISED = """
+-- One row per value of a coded field that no map knows, the most frequent first.
+select v.field, v.value, v.n
+from value_counted v join resolved r on r.field = v.field and r.value = v.value
+join (select field, system from declared where place = 1) d on d.field = v.field
+join standard.code c on c.system = d.system and c.kind = 'absence' and c.code = r.status
+where c.vodim = 'invalid'
+order by v.field, v.n desc, v.value
+"""
+
+
+def _codes(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> list[str]:
+    """Values of coded columns that no map knows; those that are rare are only counted."""
+    least = int(standard.settings["disclosure"]["smallest_count_shown"])
+    con = open_connection(standard, lake)
+    try:
+        count_values(con, standard, lake, arrival, file)
+        found = con.execute(UNRECOGNISED).fetchall()
+    except duckdb.Error as error:  # an engine's message may repeat a value
+        raise RuntimeError(f"coded values could not be counted: {type(error).__name__}") from None
+    finally:
+        con.close()
+    layout = standard.layouts[file.layout]
+    lines = [f"Codes that no map knows: {'' if found else 'none'}".rstrip()]
+    for name in dict.fromkeys(row[0] for row in found):
+        listed = [(value, n) for field, value, n in found if field == name]
+        column = layout.fields[name]["column"] if name in layout.fields else name
+        total = sum(n for _, n in listed)
+        lines.append(f"    {column}: {count(total)} records, {count(len(listed))} different values")
+        lines += [f"        {plain(value)}    {count(n)}" for value, n in listed if n >= least]
+        rare = [n for _, n in listed if n < least]
+        if rare:
+            lines.append(
+                f"        {count(len(rare))} values, each fewer than {least} times, are not shown: {count(sum(rare))} records"
+            )
+    return [*lines, ""]
+
+
+def _verdict(standard: Standard, reason: str, detail: str) -> list[str]:
+    """Accepted or rejected, why, and what to do."""
+    if not reason:
+        return ["Verdict: it would be accepted."]
+    said = standard.words(reason)
+    where = f" ({plain(detail)})" if detail else ""
+    return [f"Verdict: it would be REJECTED. {said['words']}{where}.", f"What to do: {said['what_to_do']}."]
+
+
+def plain(text: str) -> str:
+    """A provider's text on one line of a terminal, without what could steer it."""
+    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return shown if len(shown) <= 60 else shown[:59] + "…"

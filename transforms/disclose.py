@@ -1,0 +1,24 @@
+"""measure.cell -> measure.disclosed_cell: the one door from the protected area to the open one.
+
+Promise: a number that rests on few people or few events, or leaves few over, does not pass; every other is rounded.
+"""
+
+import duckdb
+
+from transforms.engine import HERE
+from transforms.sqlfolder import run_file
+from transforms.standard import Standard
+
+
+def disclose(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
+    """Make measure.disclosed_cell by disclosure.yml. Returns how many cells are shown and suppressed."""
+    set_variables(con, standard)
+    run_file(con, HERE / "measure" / "disclosed_cell.sql")
+    found = con.execute("select status, count(*) from measure.disclosed_cell group by 1").fetchall()
+    return {"shown": 0, "suppressed": 0} | dict(found)
+
+
+def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
+    """The numbers of disclosure.yml for SQL."""
+    for name in ("smallest_count_shown", "rounding_base"):
+        con.execute(f"set variable {name} = {int(standard.settings['disclosure'][name])}")

@@ -1,0 +1,184 @@
+"""A DuckDB connection: bounded, shut off from the world, with the macros and the standard in it.
+
+Promise: SQL reads `validated.patient`, never a path; every stage is a schema, typed also when it is empty.
+"""
+
+import os
+from functools import cache, lru_cache
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms.lake import Lake
+from transforms.standard import Standard
+
+HERE = Path(__file__).resolve().parent
+TYPES = {"text": "varchar", "date": "date", "boolean": "boolean", "integer": "bigint", "code": "varchar"}
+TYPES |= {"nhs_number": "varchar", "postcode": "varchar"}
+# What stands in every table made from a provider's file, beside the standard's own fields.
+RECORD = "submission_no integer, file_no integer, line integer, record_key uuid, is_key_stable boolean, "
+RECORD += "identity_a ubigint, identity_b ubigint"
+
+
+def connect(lake: Lake, *, memory: str | None = None) -> duckdb.DuckDBPyConnection:
+    """A database of its own, in memory, that can read and write below the lake only, and spills there, encrypted."""
+    con = duckdb.connect()
+    con.execute(f"set threads = {int(os.environ.get('THREADS', '2'))}")
+    con.execute(f"set memory_limit = '{memory or os.environ.get('MEMORY', '1GB')}'")
+    con.execute("set temp_file_encryption = true")
+    con.execute("set autoinstall_known_extensions = false; set enable_progress_bar = false")
+    con.execute(f"load '{cipher()}'")
+    con.execute(f"set temp_directory = '{lake.path('.work', 'spill')}'")
+    con.execute(f"set allowed_directories = ['{lake.root}/']")
+    con.execute("set enable_external_access = false")
+    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
+    return con
+
+
+@lru_cache(maxsize=4)
+def _shared(lake: Lake) -> duckdb.DuckDBPyConnection:
+    return connect(lake)
+
+
+def reuse(lake: Lake) -> duckdb.DuckDBPyConnection:
+    """A connection to this process's one database for a lake: opening one costs more than judging a small file."""
+    return _shared(lake).cursor()
+
+
+@cache
+def cipher() -> Path:
+    """The extension with the ciphers that DuckDB needs to write anything encrypted, also what it spills."""
+    import duckdb_extension_httpfs
+
+    return next(Path(duckdb_extension_httpfs.__file__).parent.rglob("*.duckdb_extension"))
+
+
+def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
+    """Schema `standard`: code, code_map, classification, set, field, layout, provider, agreement, vocabulary, rule."""
+    con.execute("create schema if not exists standard; create table if not exists standard.loaded (version varchar)")
+    if con.execute("select version from standard.loaded").fetchall() == [(standard.version,)]:
+        return
+    layouts = [
+        {
+            "layout": layout.name,
+            "title": layout["title"],
+            "layout_table": layout.table,
+            "content": layout.content,
+            "care_setting": layout["care_setting"],
+            "is_number_traced": bool(layout["nhs_number_traced"]),
+            "restarts": layout["restarts"] or "",
+            "is_practice": layout["practice"] == "provider",
+        }
+        for layout in standard.layouts.values()
+    ]
+    collected = [
+        {"layout": layout.name, "field": name} for layout in standard.layouts.values() for name in layout.fields
+    ]
+    collected += [
+        {"layout": layout.name, "field": item["characteristic"]}
+        for layout in standard.layouts.values()
+        for items in (layout["states"] or {}).values()
+        if isinstance(items, list)
+        for item in items
+    ]
+    characteristics = [{"characteristic": c, "system": s} for c, s in standard.characteristics().items()]
+    resolution = standard.settings["resolution"]
+    ranks = [
+        {"kind": kind, "name": str(name), "place": place}
+        for kind in ("care_settings", "statuses", "stated_by")
+        for place, name in enumerate(resolution[kind], start=1)
+    ]
+    ranks += [{"kind": "specificity", "name": k, "place": v} for k, v in resolution["specificity"].items() if v and k != "__line__"]
+    tables = {
+        "code": standard.codes,
+        "code_map": standard.code_maps,
+        "classification": standard.classifications,
+        "label_set": standard.sets,
+        "field": standard.tables["fields"],
+        "provider": standard.tables["providers"],
+        "agreement": standard.tables["agreements"],
+        "vocabulary": standard.tables["vocabularies"],
+        "rule": [rule.describe() for rule in standard.rules],
+        "layout": layouts,
+        "collected": collected,
+        "characteristic": characteristics,
+        "rank": ranks,
+        "number_status": standard.settings["nhs_number"]["statuses"],
+    }
+    for name, rows in tables.items():
+        add_table(con, f"standard.{name}", rows)
+    con.execute("delete from standard.loaded")
+    con.execute("insert into standard.loaded values (?)", [standard.version])
+
+
+def add_table(con: duckdb.DuckDBPyConnection, name: str, rows: list[dict]) -> None:
+    """A table from a few rows; paths and line numbers of the files they came from stay behind."""
+    plain = [{k: v for k, v in row.items() if k not in ("path", "__line__")} for row in rows]
+    names = list(dict.fromkeys(name for row in plain for name in row))
+    con.register("incoming", pa.table({name: [row.get(name) for row in plain] for name in names}))
+    con.execute(f"create or replace table {name} as select * from incoming")
+    con.unregister("incoming")
+
+
+def field_columns(standard: Standard, table: str) -> dict[str, str]:
+    """The columns of a validated table and their types: its fields, and a status for each date and code."""
+    columns: dict[str, str] = {}
+    for row in standard.fields_of(table):
+        columns[row["field"]] = TYPES[row["type"]]
+        if row["type"] in ("date", "boolean", "integer", "code"):
+            columns[f"{row['field']}_status"] = "varchar"
+    return columns
+
+
+def add_views(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard, *stages: str) -> None:
+    """A schema per stage with a view per table over its finished files."""
+    shapes: dict[tuple[str, str], str] = {}
+    for table in dict.fromkeys(row["table"] for row in standard.tables["fields"]):
+        fields = ", ".join(f"{name} {kind}" for name, kind in field_columns(standard, table).items())
+        shapes["validated", table] = f"{RECORD}, {fields}"
+        shapes["quarantine", table] = f"{RECORD}, {fields}"
+    for stage, table, columns in fixed_shapes():
+        shapes[stage, table] = columns
+    for (stage, table), columns in shapes.items():
+        if stages and stage not in stages:
+            continue
+        con.execute(f"create schema if not exists {stage}; create or replace temp table empty_shape ({columns})")
+        con.execute(f"create schema if not exists empty; create or replace table empty.{stage}_{table} ({columns})")
+        names = ", ".join(f'"{row[0]}"' for row in con.execute("describe empty_shape").fetchall())
+        files = lake.files(stage, table)
+        # By name, and whatever a file has: a layout that collects less leaves columns out of its files.
+        reading = f"read_parquet({files!r}, union_by_name = true, hive_partitioning = false)"
+        union = f" union all by name select * from {reading}" if files else ""
+        whole = f"(select * from empty.{stage}_{table}{union})"
+        con.execute(f"create or replace view {stage}.{table} as select {names} from {whole}")
+    con.execute("drop table if exists empty_shape")
+
+
+def fixed_shapes() -> list[tuple[str, str, str]]:
+    """(stage, table, columns) of stages.sql, which says what the tables of results and harmonised hold."""
+    found = []
+    lines = (HERE / "stages.sql").read_text(encoding="utf-8").splitlines()
+    for statement in "\n".join(line for line in lines if not line.startswith("--")).split(";"):
+        body = statement.strip()
+        if body.startswith("create table "):
+            name, _, columns = body.removeprefix("create table ").partition("(")
+            stage, _, table = name.strip().partition(".")
+            found.append((stage, table, columns.rsplit(")", 1)[0]))
+    return found
+
+
+def copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, fingerprint: str) -> int:
+    """Write a query to a Parquet file that knows what it was made from. Returns the number of rows."""
+    options = f"format parquet, kv_metadata {{fingerprint: '{fingerprint}'}}"
+    return con.execute(f"copy ({query}) to '{target}' ({options})").fetchone()[0]
+
+
+def fingerprint_of(path: Path) -> str:
+    """The fingerprint inside a Parquet file, or "" when it is not there or cannot be read."""
+    try:
+        metadata = pq.read_metadata(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return ""
+    return metadata.get(b"fingerprint", b"").decode()

@@ -1,0 +1,26 @@
+"""Fingerprints say what a stage read: input, layout, rules, map rows, and the stage's own code. They decide what is stale."""
+
+import hashlib
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+
+
+def of(*parts: Any) -> str:
+    """Sixteen hexadecimal digits for any plain values."""
+    text = json.dumps(parts, sort_keys=True, separators=(",", ":"), default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def code(*names: str) -> str:
+    """The fingerprint of modules, SQL files or folders of SQL files below transforms/."""
+    total = hashlib.sha256()
+    for name in names:
+        path = HERE / name
+        for file in sorted(path.glob("*.sql")) if path.is_dir() else [path]:
+            total.update(file.name.encode() + b"\0" + file.read_bytes())
+    return total.hexdigest()[:16]

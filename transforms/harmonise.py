@@ -1,0 +1,152 @@
+"""validated -> harmonised: their codes get our codes beside them, by one join on the value as it was sent.
+
+Promise: it only translates: no row is dropped, none is multiplied, nothing is guessed, and what the source said stays.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from transforms import fingerprint, ledger
+from transforms.arrivals import Arrival, File, read_state
+from transforms.engine import HERE, copy, fingerprint_of
+from transforms.lake import Lake, Submission, install, remove
+from transforms.resolve import declared
+from transforms.shape import text
+from transforms.standard import Layout, Standard
+from transforms.validate import open_connection
+from transforms.values import count_values
+
+TABLES = ("patient", "characteristic", "activity")
+CODE = ("harmonise.py", "harmonised", "macros.sql")
+# Fields that a record can have, whatever its table: null where it has not.
+RECORD = {
+    **dict.fromkeys(("local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name"), "varchar"),
+    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on"), "date"),
+    **dict.fromkeys(("sex", "postcode", "gp_practice_code", "attendance_code", "specialty_code"), "varchar"),
+    **dict.fromkeys(("is_test_record", "is_confidential", "is_withheld"), "boolean"),
+    "site_code": "varchar",
+}
+
+
+def mark_of(lake: Lake, arrival: Arrival, layout: Layout) -> str:
+    """The fingerprint that a harmonised file must have: its validated file's, and our code's."""
+    validated = fingerprint_of(lake.current_file("validated", layout.table, arrival.submission, layout.name))
+    return fingerprint.of(validated, fingerprint.code(*CODE)) if validated else ""
+
+
+def is_fresh(lake: Lake, arrival: Arrival, layout: Layout) -> bool:
+    """Whether all three files are what the validated file would give now."""
+    mark = mark_of(lake, arrival, layout)
+    targets = [lake.current_file("harmonised", table, arrival.submission, layout.name) for table in TABLES]
+    return bool(mark) and all(fingerprint_of(target) == mark for target in targets)
+
+
+def harmonise(submission: Submission, standard: Standard, lake: Lake) -> dict[str, int]:
+    """Harmonise what is in force and stale. Returns the layouts and rows written, and layouts taken away."""
+    counts = {"layouts": 0, "removed": 0} | dict.fromkeys(TABLES, 0)
+    with ledger.lock(lake, f"submission {submission}"):
+        state = read_state(lake)
+        current = state.current(submission)
+        for name, arrival in sorted(current.items()):
+            layout = standard.layouts[name]
+            source = lake.current_file("validated", layout.table, submission, name)
+            if not source.exists() or is_fresh(lake, arrival, layout):
+                continue
+            file = arrival.file(name)
+            assert file is not None
+            for table, n in _harmonise_file(standard, lake, arrival, file, source).items():
+                counts[table] += n
+            counts["layouts"] += 1
+        for layout in standard.layouts.values():
+            for table in TABLES:
+                target = lake.current_file("harmonised", table, submission, layout.name)
+                if layout.name not in current and target.exists():
+                    remove(target)
+                    counts["removed"] += 1
+        if counts["layouts"] or counts["removed"] or submission in state.undone:
+            facts = {"provider": submission.provider, "period": submission.period, "stage": "harmonised"}
+            ledger.append(lake, "done", **facts, submission_no=state.numbers[submission])
+    return counts
+
+
+def _harmonise_file(standard: Standard, lake: Lake, arrival: Arrival, file: File, source: Path) -> dict[str, int]:
+    layout = standard.layouts[file.layout]
+    con = open_connection(standard, lake)
+    try:
+        count_values(con, standard, lake, arrival, file)
+        _prepare(con, standard, arrival, file, layout, source)
+        mark = mark_of(lake, arrival, layout)
+        counts = {}
+        with lake.workspace() as work:
+            for table in TABLES:
+                query = (HERE / "harmonised" / f"{table}.sql").read_text(encoding="utf-8")
+                counts[table] = copy(con, query, work / f"{table}.parquet", mark)
+                if table == "patient":
+                    _number(con, work / "patient.parquet")
+            for table in TABLES:
+                install(work / f"{table}.parquet", lake.current_file("harmonised", table, arrival.submission, file.layout))
+        return counts
+    finally:
+        con.close()
+
+
+def _prepare(
+    con: duckdb.DuckDBPyConnection, standard: Standard, arrival: Arrival, file: File, layout: Layout, source: Path
+) -> None:
+    """Schema `one`: the submission, its records, and what they say of each characteristic, one row a saying."""
+    present = {row[0] for row in con.execute(f"describe select * from read_parquet('{source}')").fetchall()}
+    fields = [name if name in present else f"null::{kind} as {name}" for name, kind in RECORD.items()]
+    event = layout["event_date"]
+    own = "case when local_patient_id is null and nhs_number is null then line else 0 end as own_line"
+    if "nhs_number" not in present:
+        own = "case when local_patient_id is null then line else 0 end as own_line"
+    submission = arrival.submission
+    kind = text(layout.table) if "attendance_code" in present else "null::varchar"
+    practice = text(submission.provider) if layout["practice"] == "provider" else "null::varchar"
+    con.execute(f"""
+        create schema if not exists one;
+        create or replace table one.submission as select {arrival.submission_no}::integer as submission_no,
+            {text(submission.provider)} as provider, {text(submission.period)} as period, {text(layout.name)} as layout,
+            {text(file.sha256)} as sha256, {kind} as kind, {practice} as practice;
+        create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
+            identity_b, {', '.join(fields)}, {event or 'null::date'} as event_date, {own}
+            from read_parquet('{source}')""")
+    con.execute(f"create or replace view one.said as {_said(standard, layout, submission, source, own) or NOTHING_SAID}")
+
+
+NOTHING_SAID = """select 0 as line, 0::ubigint as identity_a, 0::ubigint as identity_b, 0 as own_line, '' as characteristic,
+    '' as value, '' as refused_for, '' as stated_by, '' as collected_how, null::date as recorded_on,
+    '' as recorded_on_basis where false"""
+
+
+def _said(standard: Standard, layout: Layout, submission: Submission, source: Path, own: str) -> str:
+    """Every coded column as rows. The date falls back to the event's, then to the end of the period."""
+    parts = []
+    event = layout["event_date"]
+    period_end = f"last_day(date '{submission.period}-01')"
+    for row in (r for r in declared(standard, layout, submission.provider) if r["place"] == 1):
+        entry = layout.fields.get(row["field"], {})
+        dated = entry.get("recorded_on") if entry.get("recorded_on") in layout.fields else None
+        dates = [name for name in (dated, event) if name]
+        basis = "".join(
+            f" when {name} is not null then {text('recorded' if name == dated else 'event')}" for name in dates
+        )
+        parts.append(
+            f"select line, identity_a, identity_b, {own}, {text(row['field'])} as characteristic, "
+            f"{row['column_name']} as value, "
+            f"{'null::varchar' if row['is_partial'] else row['field'] + '_status'} as refused_for, "
+            f"{text(entry.get('stated_by') or layout['stated_by'])} as stated_by, "
+            f"{text(layout['collected_how'])} as collected_how, "
+            f"coalesce({', '.join([*dates, period_end])}) as recorded_on, "
+            f"{'case' + basis + ' else ' + text('period') + ' end' if basis else text('period')} as recorded_on_basis "
+            f"from read_parquet('{source}')"
+        )
+    return " union all ".join(parts)
+
+
+def _number(con: duckdb.DuckDBPyConnection, patient: Path) -> None:
+    """Table one.identity: which patient number and key an identity has."""
+    con.execute(f"""create or replace table one.identity as
+        select r.identity_a, r.identity_b, r.own_line, p.patient_no, p.record_key
+        from read_parquet('{patient}') as p join one.record as r on r.line = p.patient_no""")

@@ -1,0 +1,10 @@
+-- One row per event.
+-- after: patient
+select
+    r.submission_no, s.provider, s.period, s.layout, p.patient_no, r.record_key, r.is_key_stable,
+    s.kind, r.event_date, r.attendance_code as outcome_code, r.specialty_code, r.site_code, r.line
+from one.record as r
+cross join one.submission as s
+join one.identity as p
+  on p.identity_a = r.identity_a and p.identity_b = r.identity_b and p.own_line = r.own_line
+where s.kind is not null

@@ -1,0 +1,107 @@
+"""received -> bronze: a faithful copy of each file, every column as text.
+
+Promise: nothing is changed but the container; only a layout's `drop:` columns are left behind. Parquet's row number is
+the line, counted from the first row after the header. A file that cannot be read is a recorded outcome, not a fault.
+"""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+from transforms import fingerprint, ledger
+from transforms.arrivals import Arrival, File, read_state
+from transforms.engine import copy, fingerprint_of, reuse
+from transforms.lake import Lake, Submission, install
+from transforms.recognise import HEAD, decode, header_of
+from transforms.standard import Layout, Standard
+
+CHUNK = 1 << 22
+
+
+def bronze_file(lake: Lake, arrival: Arrival, layout: str) -> Path:
+    return lake.arrival_file("bronze", layout, arrival.submission, arrival.no, layout)
+
+
+def bronze_fingerprint(file: File, layout: Layout) -> str:
+    return fingerprint.of(file.sha256, layout.drop, layout["format"], fingerprint.code("ingest.py"))
+
+
+def relevant(lake: Lake, submission: Submission) -> list[Arrival]:
+    """The arrivals that count: those not judged yet, and those in force."""
+    state = read_state(lake)
+    current = {arrival.no for arrival in state.current(submission).values()}
+    return [a for a in state.arrivals.get(submission, []) if a.outcome is None or a.no in current]
+
+
+def ingest(submission: Submission, standard: Standard, lake: Lake) -> dict[str, int]:
+    """Copy every file of the submission's relevant arrivals that is not copied yet. Returns files and rows written."""
+    counts = {"files": 0, "rows": 0, "rejected": 0}
+    with ledger.lock(lake, f"submission {submission}"):
+        for arrival in relevant(lake, submission):
+            for file in arrival.files:
+                layout = standard.layouts[file.layout]
+                target, mark = bronze_file(lake, arrival, file.layout), bronze_fingerprint(file, layout)
+                if fingerprint_of(target) == mark:
+                    continue
+                reason, detail, n_rows = _copy_file(lake, file, layout, target, mark)
+                if reason:
+                    _reject(lake, arrival, reason, f"layout {file.layout}" + (f": {detail}" if detail else ""))
+                    counts["rejected"] += 1
+                    break
+                counts["files"] += 1
+                counts["rows"] += n_rows
+    return counts
+
+
+def _reject(lake: Lake, arrival: Arrival, reason: str, detail: str) -> None:
+    submission = {"provider": arrival.submission.provider, "period": arrival.submission.period}
+    facts = {**submission, "submission_no": arrival.submission_no, "arrival": arrival.no}
+    ledger.append(lake, "rejected", **facts, reason=reason, detail=detail)
+
+
+def _copy_file(lake: Lake, file: File, layout: Layout, target: Path, mark: str) -> tuple[str, str, int]:
+    """One file to Parquet. Returns ("", "", rows), or a reason of outcomes.csv and where."""
+    source = lake.path("received", file.sha256, "content")
+    delimiter = layout["format"]["delimiter"]
+    with open(source, "rb") as handle:
+        names = header_of(decode(handle.read(HEAD)), delimiter)
+    names = tuple(n if n not in names[:i] else f"{n}_{i + 1}" for i, n in enumerate(names))
+    con = reuse(lake)
+    with lake.workspace() as work:
+        if not file.is_utf8:
+            source = _transcode(source, work / "utf8")
+        kept = ", ".join(_quote(name) for name in names if name not in layout.drop)
+        columns = "{" + ", ".join(f"{_text(name)}: 'VARCHAR'" for name in names) + "}"
+        options = "auto_detect = false, header = true, quote = '\"', escape = '\"', null_padding = false"
+        reading = f"read_csv('{source}', columns = {columns}, delim = {_text(delimiter)}, {options})"
+        try:
+            n_rows = copy(con, f"select {kept} from {reading}", work / "bronze.parquet", mark)
+        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
+            line = re.search(r"Line: (\d+)", str(error))  # never the message: it repeats the row
+            return "unreadable_rows", f"line {line[1]}" if line else "", 0
+        finally:
+            con.close()
+        if n_rows == 0:
+            return "no_rows", "", 0
+        if file.n_rows is not None and file.n_rows != n_rows:
+            return "wrong_row_count", f"{n_rows} rows, _READY says {file.n_rows}", 0
+        install(work / "bronze.parquet", target)
+    return "", "", n_rows
+
+
+def _transcode(source: Path, target: Path) -> Path:
+    """Windows-1252 to UTF-8, in pieces; a byte that it does not define becomes the replacement character."""
+    with open(source, encoding="windows-1252", errors="replace", newline="") as reading:
+        with open(target, "w", encoding="utf-8", newline="") as writing:
+            while piece := reading.read(CHUNK):
+                writing.write(piece)
+    return target
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,23 @@
+-- One row per provider, local id, birth date and valid NHS number: what a provider says of one person's identity.
+-- after: in_force
+-- Test records are no people, and withheld ones are not linked to anybody.
+with claimed as (
+    select p.*, f.is_number_traced, strptime(p.period || '-01', '%Y-%m-%d')::date as seen_on,
+           case when is_nhs_number(p.nhs_number)
+                 and (o.demo = 'true' or not starts_with(p.nhs_number, getvariable('test_range')))
+                then p.nhs_number end as number
+    from harmonised.patient as p
+    join linked.in_force as f using (submission_no, layout)
+    join standard.provider as o on o.code = p.provider
+    where p.exclusion is null
+)
+select row_number() over (order by provider, record_key, birth_date, number)::integer as node_no,
+       provider, record_key, birth_date, number,
+       coalesce(bool_or(number is not null and (is_number_traced or list_contains(getvariable('verified'),
+                nhs_number_status))), false) as is_verified,
+       arg_max(given_name, (seen_on, submission_no)) as given_name,
+       arg_max(family_name, (seen_on, submission_no)) as family_name,
+       max(seen_on) as seen_on, sum(n_records) as n_records,
+       bool_and(is_key_stable) as is_key_stable
+from claimed
+group by provider, record_key, birth_date, number

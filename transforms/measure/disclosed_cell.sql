@@ -1,0 +1,36 @@
+-- One row per published number: the true value suppressed or rounded. Everything that leaves the protected area reads this.
+-- after: cell
+with judged as (
+    select *,
+           numerator between 1 and getvariable('smallest_count_shown') - 1
+             or n_people_numerator between 1 and getvariable('smallest_count_shown') - 1 as is_small,
+           denominator between 1 and getvariable('smallest_count_shown') - 1
+             or n_people_denominator between 1 and getvariable('smallest_count_shown') - 1 as is_base_small,
+           -- What is left over can be found by subtraction: it must not be small either.
+           denominator - numerator between 1 and getvariable('smallest_count_shown') - 1
+             or n_people_difference between 1 and getvariable('smallest_count_shown') - 1 as is_rest_small
+    from measure.cell
+),
+blurred as (
+    select "table", metric, period, place_kind, place, breakdown, category,
+           case when is_base_small then 'suppressed' when is_small or is_rest_small then 'suppressed' else 'shown' end as status,
+           case when not (is_small or is_rest_small or is_base_small)
+                then (round(numerator / getvariable('rounding_base')) * getvariable('rounding_base'))::bigint end as numerator,
+           case when not is_base_small
+                then (round(denominator / getvariable('rounding_base')) * getvariable('rounding_base'))::bigint end as denominator
+    from judged
+),
+rated as (
+    -- Rates and intervals use rounded numbers only. Wilson's interval, 95 per cent.
+    select *, case when denominator > 0 and numerator is not null then least(numerator / denominator, 1.0) end as share
+    from blurred
+)
+-- Rounding of the machine may push an end of the interval past the share itself: not further than that.
+select *,
+       case when share is not null then least(share, greatest(0, (share + 3.8416 / (2 * denominator)
+            - 1.96 * sqrt(share * (1 - share) / denominator + 3.8416 / (4 * denominator * denominator)))
+            / (1 + 3.8416 / denominator))) end as share_low,
+       case when share is not null then greatest(share, least(1, (share + 3.8416 / (2 * denominator)
+            + 1.96 * sqrt(share * (1 - share) / denominator + 3.8416 / (4 * denominator * denominator)))
+            / (1 + 3.8416 / denominator))) end as share_high
+from rated

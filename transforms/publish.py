@@ -1,0 +1,208 @@
+"""Everything -> a release: protected.duckdb, open.duckdb with Parquet and CSV beside it, and the site.
+
+Promise: a release is built aside, audited by contracts.yml, and read only then: one pointer moves. If the audit fails,
+the last good release stays. Publishing twice what has not changed makes nothing.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transforms import engine, fingerprint, keys, ledger, release
+from transforms.arrivals import read_state
+from transforms.audit import audit
+from transforms.disclose import disclose
+from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
+from transforms.geography import add_geography, directory
+from transforms.lake import Lake, write_text
+from transforms.link import KEPT, link, linked_fingerprint
+from transforms.link import set_variables as set_linking_variables
+from transforms.measure import measure
+from transforms.receive import today
+from transforms.site import site
+from transforms.sqlfolder import run_folder
+from transforms.standard import Standard
+from transforms.work import pending
+
+CODE = ("publish.py", "measure.py", "disclose.py", "geography.py", "protected", "measure", "open", "macros.sql", "pages", "site.py")
+CODE += ("document.py", "render.py")
+PATIENCE = timedelta(minutes=10)
+NOT_KEPT = ("person_link",)
+
+
+def release_fingerprint(standard: Standard, lake: Lake) -> str:
+    """What a release is made from: everything harmonised and judged that is in force, the standard, and our code."""
+    files = [lake.files("harmonised", table) for table in ("characteristic", "activity")]
+    made = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for listed in files for path in listed]
+    state = read_state(lake)
+    judged = [(str(s), name, arrival.no) for s in state.arrivals for name, arrival in state.current(s).items()]
+    place = directory(lake)
+    postcodes = (place.stat().st_size, place.stat().st_mtime_ns) if place.exists() else ()
+    code = fingerprint.code(*CODE)
+    return fingerprint.of(linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, code)
+
+
+def is_due(standard: Standard, lake: Lake) -> bool:
+    """Whether something has changed since the last release, and the work that is under way is through.
+
+    A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them.
+    """
+    release.settle(lake)
+    state = read_state(lake)
+    if not any(state.current(submission) for submission in state.arrivals):
+        return False
+    made = release.current_manifest(lake)
+    if made.get("fingerprint") == release_fingerprint(standard, lake):
+        return False
+    if not pending(standard, lake):
+        return True
+    return bool(made) and datetime.now(UTC) - datetime.fromisoformat(made["made_at"]) > PATIENCE
+
+
+def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
+    """Link and make a release if anything changed. Returns {"release": number or None, ...counts}.
+
+    Raises audit.ContractBroken when what was built is not what consumers may expect, and keys.KeyFault.
+    """
+    lake.prepare()
+    secret = keys.load(lake, "protected")
+    keys.load(lake, "pseudonym")
+    link(standard, lake)
+    with ledger.lock(lake, "publish", wait=True):
+        release.settle(lake)
+        mark = release_fingerprint(standard, lake)
+        if release.current_manifest(lake).get("fingerprint") == mark:
+            return {"release": None}
+        number = release.next_number(lake)
+        with lake.workspace() as work:
+            built = work / "release"
+            facts = _build(standard, lake, built, secret.hex(), number, mark)
+            keep = int(standard.settings["publishing"]["keep_releases"])
+            release.install_release(lake, built, number, {"fingerprint": mark, "standard": standard.version}, keep)
+    return {"release": number, **facts}
+
+
+def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int, mark: str) -> dict[str, int]:
+    """Build, audit and describe a release in a folder of its own."""
+    for area, mode in (("protected", 0o700), ("open", 0o755), ("site", 0o755)):
+        (built / area).mkdir(parents=True, mode=mode)
+    con = connect(lake, memory="4GB")
+    try:
+        con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
+        con.execute(f"attach '{built}/open/open.duckdb' as open")
+        _prepare(con, standard, lake)
+        run_folder(con, HERE / "protected", is_database=True)
+        facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
+        facts["cells"] = measure(con, standard)
+        facts |= disclose(con, standard)
+        _add_dictionary(con)
+        run_folder(con, HERE / "open", is_database=True)
+        audit(con, standard)
+        _describe(con, standard, lake, built, number, mark)
+        for table in _tables(con, "open"):
+            con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
+            con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")
+        con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
+    finally:
+        con.close()
+    manifest = json.loads((built / "release.json").read_text(encoding="utf-8"))
+    site(standard, built, manifest)
+    return facts
+
+
+def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
+    """Everything that the SQL files read: schemas standard, harmonised, results and linked, and variables."""
+    add_standard(con, standard)
+    add_geography(con, standard, lake)
+    add_views(con, lake, standard, "harmonised", "results")
+    con.execute("create schema if not exists linked; create schema if not exists measure")
+    for name in KEPT:
+        con.execute(f"create view linked.{name} as from read_parquet('{lake.path('linked', name)}.parquet')")
+    keys.arm(con, lake, "person")
+    set_linking_variables(con, standard)
+    con.execute("set variable smallest_count_shown = ?", [standard.settings["disclosure"]["smallest_count_shown"]])
+    settings = standard.settings["publishing"]
+    for name in ("ethnicity", "default_set", "region", "deprivation_index"):
+        con.execute(f"set variable {name} = ?", [settings[name]])
+    tests = standard.settings["resolution"]["methods"][standard.settings["resolution"]["default"]]
+    con.execute("set variable tests = ?", [tests])
+    con.execute("""
+        set variable latest_period = (select max(period) from linked.in_force);
+        set variable rolling_to = last_day(strptime(getvariable('latest_period') || '-01', '%Y-%m-%d')::date);
+        set variable rolling_from = date_trunc('month', getvariable('rolling_to') - interval 11 months)::date;
+        set variable rolling_period = strftime(getvariable('rolling_from'), '%Y-%m') || ' to ' || getvariable('latest_period');
+        set variable is_invented = (select coalesce(bool_or(p.demo = 'true'), false) from linked.in_force as f
+                                    join standard.provider as p on p.code = f.provider)""")
+    state = read_state(lake)
+    in_force = [
+        {"provider": s.provider, "period": s.period, "layout": name, "arrival": arrival.no}
+        for s in state.arrivals
+        for name, arrival in state.current(s).items()
+    ]
+    add_table(con, "measure.arrival_in_force", in_force)
+    con.execute(
+        """delete from measure.arrival_in_force where provider not in (
+            select provider from standard.agreement where may_publish_protected = 'true' and "from" <= ?
+            and ("to" = '' or "to" >= ?))""",
+        [today(), today()],
+    )
+    hidden = ("layouts", "breakdowns", "places", "__line__")
+    metrics = [
+        {"metric": name} | {k: str(v) for k, v in metric.items() if k not in hidden}
+        for name, metric in standard.metrics.items()
+    ]
+    add_table(con, "standard.metric", metrics)
+
+
+def _add_dictionary(con: duckdb.DuckDBPyConnection) -> None:
+    """What codes and fields mean, inside the protected mart too; and nothing that only building it needed."""
+    for name in ("code", "classification", "label_set", "field", "provider", "lsoa", "icb"):
+        con.execute(f"create table protected.{name} as from standard.{name}")
+        con.execute(f"comment on table protected.{name} is 'Dictionary: one row per {name} of the standard'")
+    for name in NOT_KEPT:
+        con.execute(f"drop table protected.{name}")
+
+
+def _tables(con: duckdb.DuckDBPyConnection, database: str) -> list[str]:
+    query = "select table_name from duckdb_tables() where database_name = ? order by 1"
+    return [row[0] for row in con.execute(query, [database]).fetchall()]
+
+
+def _describe(
+    con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, built: Path, number: int, mark: str
+) -> None:
+    """release.json for everyone, and one in the protected area with its exact counts."""
+    state = read_state(lake)
+    inputs = [
+        {"provider": s.provider, "period": s.period, "layout": name, "arrival": a.no, "sha256": a.file(name).sha256}
+        for s in sorted(state.arrivals)
+        for name, a in sorted(state.current(s).items())
+    ]
+    facts = {
+        "release": number,
+        "made_at": release.now(),
+        "is_invented": con.execute("select getvariable('is_invented')").fetchone()[0],
+        "notice": "Made from invented demonstration data." if _is_invented(con) else "",
+        "latest_period": con.execute("select getvariable('latest_period')").fetchone()[0],
+        "standard": standard.version,
+        "code": fingerprint.code(*CODE),
+        "fingerprint": mark,
+        "disclosure": {k: v for k, v in standard.settings["disclosure"].items() if k != "__line__"},
+    }
+    tables = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in _tables(con, "open")}
+    counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in _tables(con, "protected")}
+    add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
+    con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
+    disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {"sensitive": dict(facts["disclosure"].get("sensitive", {}))}
+    disclosure["sensitive"].pop("__line__", None)
+    facts["disclosure"] = disclosure
+    write_text(built / "release.json", json.dumps(facts | {"tables": tables}, indent=1))
+    write_text(built / "protected" / "release.json", json.dumps(facts | {"inputs": inputs, "tables": counts}, indent=1))
+    engine.add_table(con, "protected.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
+
+
+def _is_invented(con: duckdb.DuckDBPyConnection) -> bool:
+    return bool(con.execute("select getvariable('is_invented')").fetchone()[0])

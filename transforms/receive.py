@@ -1,0 +1,204 @@
+"""landing -> received: a finished delivery is copied, content-addressed and immutable, and entered in the ledger.
+
+Promise: landing is never changed; each delivery gets exactly one recorded outcome at the door, and none blocks another.
+"""
+
+import codecs
+import contextlib
+import hashlib
+import json
+import os
+import re
+import time
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from transforms import keys, ledger
+from transforms.arrivals import State, read_state
+from transforms.lake import Lake, Submission, UsageError, install
+from transforms.recognise import recognise
+from transforms.standard import Standard
+
+READY = "_READY"
+CHUNK = 1 << 22
+
+
+class Refused(Exception):
+    """A delivery cannot be taken in: a reason of outcomes.csv, and where."""
+
+    def __init__(self, reason: str, detail: str = ""):
+        super().__init__(reason)
+        self.reason, self.detail = reason, detail
+
+
+def drop_id(folder: Path) -> str:
+    """What a landing folder is now: its place, and its files with their sizes and times."""
+    listing = sorted((f.name, f.lstat().st_size, f.lstat().st_mtime_ns) for f in folder.iterdir() if not f.is_dir())
+    place = (folder.parent.parent.name, folder.parent.name, folder.name)
+    return hashlib.sha256(json.dumps([place, listing]).encode()).hexdigest()[:32]
+
+
+def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
+    """Landing folders that are finished, or abandoned for longer than the grace, and not dealt with; oldest first."""
+    grace = float(os.environ.get("READY_GRACE_HOURS", "24")) * 3600
+    found = []
+    for folder in lake.path("landing").glob("*/*/*"):
+        with contextlib.suppress(FileNotFoundError):  # a provider may tidy up while we look
+            if not folder.is_dir() or not any(folder.iterdir()):
+                continue
+            ready = folder / READY
+            latest = max(f.lstat().st_mtime for f in folder.iterdir())
+            if not ready.is_file() and time.time() - latest < grace:
+                continue
+            if (identity := drop_id(folder)) not in known:
+                place = (folder.parent.parent.name, folder.parent.name)
+                found.append((place, (ready if ready.is_file() else folder).stat().st_mtime_ns, folder, identity))
+    return [(folder, identity) for _, _, folder, identity in sorted(found, key=lambda item: (*item[:2], item[2].name))]
+
+
+def receive(standard: Standard, lake: Lake) -> dict[str, int]:
+    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door."""
+    lake.prepare()
+    counts = {"received": 0, "unchanged": 0, "rejected": 0}
+    with ledger.lock(lake, "receive", wait=True):
+        keys.load(lake, "pseudonym")
+        state = read_state(lake)
+        for folder, identity in waiting(lake, state.drops):
+            counts[_receive_one(standard, lake, state, folder, identity)] += 1
+            state = read_state(lake)
+    return counts
+
+
+def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, identity: str) -> str:
+    provider, period = folder.parent.parent.name.upper(), folder.parent.name
+    try:
+        submission = _submission(standard, provider, period)
+        manifest = _manifest(folder)
+        files = _files(standard, lake, state, submission, folder, manifest)
+    except Refused as refused:
+        # A folder's name is the provider's own text: it is repeated only when it is a known code or a period.
+        named = provider if provider in standard.providers else "unknown"
+        period = period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown"
+        facts = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
+        ledger.append(lake, "rejected", drop_id=identity, **facts)
+        return "rejected"
+    delivery_id = hashlib.sha256(json.dumps(sorted((f["layout"], f["sha256"]) for f in files)).encode()).hexdigest()
+    facts = {"provider": submission.provider, "period": submission.period, "drop_id": identity}
+    facts["submission_no"] = state.numbers.get(submission, len(state.numbers) + 1)
+    if _is_current(state, submission, files, delivery_id):
+        ledger.append(lake, "unchanged", **facts)
+        return "unchanged"
+    number = len(state.arrivals.get(submission, [])) + 1
+    opt_out = {"opt_out_applied_on": manifest["opt_out_applied_on"]} if manifest.get("opt_out_applied_on") else {}
+    ledger.append(lake, "seen", **facts, arrival=number, delivery_id=delivery_id, files=files, **opt_out)
+    return "received"
+
+
+def _submission(standard: Standard, provider: str, period: str) -> Submission:
+    if provider not in standard.providers:
+        raise Refused("unknown_provider")
+    try:
+        submission = Submission.parse(f"{provider}/{period}")
+    except UsageError:
+        raise Refused("bad_period") from None
+    if submission.period > f"{date.today():%Y-%m}":
+        raise Refused("period_in_future", submission.period)
+    return submission
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What _READY says: {} when it is empty."""
+    ready = folder / READY
+    if not ready.is_file():
+        raise Refused("not_ready")
+    text = ready.read_bytes().strip()
+    if not text:
+        return {}
+    try:
+        manifest = json.loads(text)
+        named = [item["name"] for item in manifest.get("files", [])]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise Refused("bad_manifest") from None
+    if not all(isinstance(name, str) and name == Path(name).name for name in named):
+        raise Refused("bad_manifest")
+    if "opt_out_applied_on" in manifest and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(manifest["opt_out_applied_on"])):
+        raise Refused("bad_manifest", "opt_out_applied_on")
+    return manifest
+
+
+def _files(
+    standard: Standard, lake: Lake, state: State, submission: Submission, folder: Path, manifest: dict[str, Any]
+) -> list[dict[str, Any]]:
+    """Copy every file of a delivery to received/, and say what each is."""
+    listed = {item["name"]: item for item in manifest.get("files", [])}
+    # A link is no file: it could lead to what is not the provider's.
+    files = [f for f in folder.iterdir() if f.is_file() and not f.is_symlink()]
+    present = sorted(f for f in files if f.name != READY and not f.name.startswith("."))
+    if missing := [position for position, name in enumerate(listed, 1) if folder / name not in present]:
+        raise Refused("missing_file", f"file {missing[0]} of the list")
+    if not present:
+        raise Refused("no_files")
+    found: dict[str, dict[str, Any]] = {}
+    layouts = standard.providers[submission.provider]["layouts"].split()
+    with lake.workspace() as work:
+        copies = []
+        for position, source in enumerate(present, 1):
+            where = f"file {position} of {len(present)}"
+            head = recognise(source, standard, layouts)
+            if head.reason:
+                named = f", layout {head.layout.name}" if head.layout else ""
+                raise Refused(head.reason, f"{where}{named}" + (f": {head.detail}" if head.detail else ""))
+            assert head.layout is not None
+            copied = work / str(position)
+            sha256, n_bytes, is_utf8 = _copy(source, copied)
+            said = listed.get(source.name, {})
+            if said.get("sha256") and str(said["sha256"]).lower() != sha256:
+                raise Refused("wrong_hash", where)
+            if head.layout.name in found:
+                raise Refused("same_role_twice", f"layout {head.layout.name}")
+            facts = {"layout": head.layout.name, "sha256": sha256, "n_bytes": n_bytes, "is_utf8": is_utf8}
+            found[head.layout.name] = {"file_no": state.n_files + position, **facts, "n_rows": said.get("n_rows")}
+            copies.append((copied, lake.path("received", sha256, "content")))
+        for copied, target in copies:
+            if not target.exists():
+                copied.chmod(0o400)
+                install(copied, target)
+    return list(found.values())
+
+
+def _copy(source: Path, target: Path) -> tuple[str, int, bool]:
+    """Copy, hash and test for UTF-8 in one pass with bounded memory."""
+    digest, n_bytes, is_utf8 = hashlib.sha256(), 0, True
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    with open(source, "rb") as reading, open(target, "wb") as writing:
+        while chunk := reading.read(CHUNK):
+            digest.update(chunk)
+            writing.write(chunk)
+            n_bytes += len(chunk)
+            if is_utf8 and not (chunk.isascii() and not decoder.getstate()[0]):
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    is_utf8 = False
+        if is_utf8:
+            try:
+                decoder.decode(b"", final=True)
+            except UnicodeDecodeError:
+                is_utf8 = False
+    return digest.hexdigest(), n_bytes, is_utf8
+
+
+def _is_current(state: State, submission: Submission, files: list[dict[str, Any]], delivery_id: str) -> bool:
+    """Whether this content is in force already, or was the last to arrive and waits to be judged."""
+    listed = state.arrivals.get(submission, [])
+    if listed and listed[-1].outcome is None:
+        return listed[-1].delivery_id == delivery_id
+    current = state.current(submission)
+    same = [current.get(f["layout"]) and current[f["layout"]].file(f["layout"]).sha256 == f["sha256"] for f in files]
+    return all(same)
+
+
+def today() -> str:
+    """The day in UTC, as the ledger counts days."""
+    return f"{datetime.now(UTC):%Y-%m-%d}"

@@ -1,0 +1,92 @@
+"""Releases: numbered, immutable folders, and the one pointer that says which is read.
+
+Promise: `current` points to a whole release that passed its audit, or to the one before; the ledger knows every number.
+"""
+
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transforms import ledger
+from transforms.arrivals import read_state
+from transforms.lake import Lake, fsync, point
+
+AREAS = ("open", "protected", "site")
+
+
+def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
+    """A hash of a table's content: the same for the same rows in any order, whenever and however they were made.
+
+    `_at` columns are left out; a person's number stands for the person, so their identifier takes its place.
+    """
+    names = [row[0] for row in con.execute(f"describe {table}").fetchall()]
+    kept = [f't."{name}"' for name in sorted(names) if not name.endswith(("_at", "_no"))]
+    join = ""
+    if "person_no" in names and "person_id" not in names:
+        join = " join protected.person as who on who.person_no = t.person_no"
+        kept.append("who.person_id")
+    query = f"""select count(*), coalesce(sum(md5_number_lower(row({', '.join(kept)})::text)::hugeint), 0)
+                from {table} as t{join}"""
+    n, total = con.execute(query).fetchone()
+    return f"{n}-{total % (1 << 64):016x}"
+
+
+def current_number(lake: Lake) -> int | None:
+    """The release that is read now."""
+    link = lake.path("current")
+    return int(Path(os.readlink(link)).name) if link.is_symlink() else None
+
+
+def current_manifest(lake: Lake) -> dict[str, Any]:
+    """release.json of the release that is read now, {} before the first."""
+    path = lake.path("current", "release.json")
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def protected_manifest(lake: Lake) -> dict[str, Any]:
+    """The exact counts and inputs of the release that is read now; for the protected area only."""
+    return json.loads(lake.path("current", "protected", "release.json").read_text(encoding="utf-8"))
+
+
+def next_number(lake: Lake) -> int:
+    return max([entry["release"] for entry in read_state(lake).releases], default=0) + 1
+
+
+def settle(lake: Lake) -> None:
+    """After a crash between the ledger's line and the pointer: the pointer follows the ledger."""
+    releases = read_state(lake).releases
+    if releases and lake.path("releases", releases[-1]["release"]).is_dir():
+        if current_number(lake) != releases[-1]["release"]:
+            _point(lake, releases[-1]["release"])
+
+
+def install_release(lake: Lake, built: Path, number: int, facts: dict[str, Any], keep: int) -> None:
+    """Move a built release to its number, write the ledger, move the pointer, remove the oldest."""
+    for path in sorted(built.rglob("*")):
+        fsync(path)
+    target = lake.path("releases", number)
+    if target.exists():  # a crash before the ledger's line left it: nobody has read it
+        shutil.rmtree(target)
+    os.replace(built, target)
+    fsync(target.parent)
+    ledger.append(lake, "published", release=number, **facts)
+    _point(lake, number)
+    numbers = sorted(int(path.name) for path in lake.path("releases").iterdir() if path.name.isdigit())
+    for old in numbers[:-keep]:
+        shutil.rmtree(lake.path("releases", old))
+
+
+def _point(lake: Lake, number: int) -> None:
+    point(lake.path("current"), f"releases/{number}")
+    for area in AREAS:
+        if not lake.path(area).is_symlink():
+            point(lake.path(area), f"current/{area}")
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

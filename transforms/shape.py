@@ -1,0 +1,230 @@
+"""bronze -> shaped: their columns become the standard's, typed, with one boolean column for every rule.
+
+Promise: the SQL is made only from the layout, fields.csv and the rules; no field, code or rule is known here by name.
+A rejected date becomes null with the reason in `<field>_status`; a rejected code keeps its text.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from transforms import engine
+from transforms.arrivals import Arrival, File
+from transforms.faults import Row
+from transforms.rules import Rule
+from transforms.standard import Layout, Standard
+
+
+@dataclass(frozen=True)
+class Shaped:
+    """Where a shaped file lies before it is judged, and which column holds each rule's verdict."""
+
+    kept: Path
+    refused: Path
+    rules: tuple[Rule, ...]
+    column_of: dict[str, str]
+    sent: dict[str, str]
+
+    def source(self) -> str:
+        """The whole file for SQL: what is kept and what is refused, with what rules may name beside the fields."""
+        files = [str(p) for p in (self.kept, self.refused) if p.exists()]
+        extra = "".join(f", {expression} as {name}" for name, expression in self.sent.items())
+        return f"(select *{extra} from read_parquet({files!r}))"
+
+
+def text(value: object) -> str:
+    """A value as an SQL literal."""
+    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
+
+
+def typed_expression(row: Row, raw: str, layout: Layout) -> str:
+    """A column of text as the field's type. What cannot be read becomes null."""
+    clean = f"clean_text({raw})"
+    if row["type"] == "date":
+        formats = ", ".join(text(form) for form in layout["dates"])
+        return f"try_strptime({clean}, [{formats}])::date"
+    if row["type"] == "integer":
+        return f"try_cast({clean} as bigint)"
+    cleaned = {"boolean": "clean_boolean({})", "nhs_number": "clean_number({})", "postcode": "clean_postcode({})"}
+    return cleaned.get(row["type"], "{}").format(clean)
+
+
+def sent_columns(standard: Standard, layout: str) -> dict[str, str]:
+    """What was sent for each field of a layout, as SQL over a shaped file: present exactly when something was sent."""
+    chosen = standard.layouts[layout]
+    return {
+        f"{row['field']}_sent": f"coalesce({row['field']}::text, {row['field']}_status)"
+        if row["type"] in ("date", "boolean", "integer")
+        else row["field"]
+        for row in standard.fields_of(chosen.table)
+        if row["field"] in chosen.fields
+    }
+
+
+def shape(
+    con: duckdb.DuckDBPyConnection,
+    standard: Standard,
+    arrival: Arrival,
+    file: File,
+    bronze: Path,
+    work: Path,
+    mark: str,
+) -> Shaped:
+    """Write the shaped rows: those that every record-rejecting rule lets pass, and those that one refuses.
+
+    Needs table `resolved` (see resolve.py) and the pads of the record key on the connection.
+    """
+    layout = standard.layouts[file.layout]
+    rules = standard.rules_in_force(layout.name, arrival.submission.period)
+    column_of = {rule.id: f"rule_{place:03d}" for place, rule in enumerate(rules, start=1)}
+    conditions = {f"when {r.id}": f"when_{p:03d}" for p, r in enumerate(rules, start=1) if r.when and r.expect}
+    fields = standard.fields_of(layout.table)
+    present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
+    judged = _judged(con, standard, arrival, file, layout, bronze, fields, present, rules, column_of | conditions)
+    con.execute(f"create or replace view judged as {judged}")
+    record_rules = [column_of[rule.id] for rule in rules if rule.rejects == "record"]
+    refused = " or ".join(f"{column} is false" for column in record_rules) or "false"
+    final = _final(standard, arrival, file, layout, fields, rules, column_of, conditions)
+    made = Shaped(
+        kept=work / f"{layout.name}-kept.parquet",
+        refused=work / f"{layout.name}-refused.parquet",
+        rules=rules,
+        column_of=column_of | conditions,
+        sent=sent_columns(standard, layout.name),
+    )
+    # Rows of one identity are found again by two hashes of it: 128 bits, so that no two people of a file ever meet.
+    who = ", ".join(r["field"] for r in fields if r["topic"] in ("identity", "place") and r["field"] in layout.fields)
+    hashed = f"select *, hash({who}) as identity_a, hash('b', {who}) as identity_b from"
+    kept = f"{hashed} (select {final} from judged where not coalesce({refused}, false))"
+    engine.copy(con, kept, made.kept, mark)
+    if record_rules:
+        engine.copy(con, f"{hashed} (select {final} from judged where {refused})", made.refused, mark)
+    return made
+
+
+def _repeated(con: duckdb.DuckDBPyConnection, layout: Layout, bronze: Path, present: set[str]) -> str:
+    """Make table `repeated`, the keys that stand in more than one row. Returns the key as SQL over the bronze file.
+
+    Hashes are counted first: five million keys as numbers, and only the few that meet again as text.
+    """
+    columns = [layout.fields[name]["column"] for name in layout.key]
+    if not all(column in present for column in columns):
+        con.execute("create or replace table repeated (key varchar)")
+        return "null::varchar"
+    raw = ['"' + column.replace('"', '""') + '"' for column in columns]
+    key = " || ".join(f"part(clean_text({name}))" for name in raw)
+    source = f"read_parquet('{bronze}')"
+    con.execute(f"""
+        create or replace table met_again as
+            select hash({', '.join(raw)}) as met from {source} group by met having count(*) > 1;
+        create or replace table repeated as
+            select {key} as key from {source} where hash({', '.join(raw)}) in (select met from met_again)
+            group by key having count(*) > 1""")
+    return key
+
+
+def _judged(
+    con: duckdb.DuckDBPyConnection,
+    standard: Standard,
+    arrival: Arrival,
+    file: File,
+    layout: Layout,
+    bronze: Path,
+    fields: list[Row],
+    present: set[str],
+    rules: tuple[Rule, ...],
+    column_of: dict[str, str],
+) -> str:
+    """A query: every field typed, every rule's verdict beside it."""
+    typed, joins = [], []
+    for row in fields:
+        entry, name = layout.fields.get(row["field"]), row["field"]
+        if entry is None:
+            continue
+        raw = '"' + entry["column"].replace('"', '""') + '"' if entry["column"] in present else "null::varchar"
+        parsed = typed_expression(row, raw, layout)
+        typed.append(f"{parsed} as {name}")
+        if row["type"] in ("date", "boolean", "integer"):
+            typed.append(f"clean_text({raw}) as {name}_sent")
+        if row["type"] == "code":
+            joins.append(
+                f"left join (select value, code as {name}_code, status as {name}_code_status from resolved where field = {text(name)}) "
+                f"as map_{name} on map_{name}.value = typed.{name}"
+            )
+    same = [
+        f"typed.{row['field']} as {row['field']}_sent"
+        for row in fields
+        if row["field"] in layout.fields and row["type"] not in ("date", "boolean", "integer")
+    ]
+    known = [
+        f"map_{row['field']}.{row['field']}_{what}"
+        for row in fields
+        if row["field"] in layout.fields and row["type"] == "code"
+        for what in ("code", "code_status")
+    ]
+    key = _repeated(con, layout, bronze, present)
+    if con.execute("select count(*) from repeated").fetchone()[0]:
+        typed.append(f"coalesce({key} in (select key from repeated), false) as is_repeated")
+    else:
+        typed.append("false as is_repeated")
+    period = f"date '{arrival.submission.period}-01'"
+    about = {
+        "provider": text(arrival.submission.provider),
+        "is_demo": str(standard.providers[arrival.submission.provider]["demo"] == "true").lower(),
+        "received_on": f"date '{arrival.received_on}'",
+        "period_start": period,
+        "period_end": f"last_day({period})",
+    }
+    facts = [f"{value} as {name}" for name, value in about.items()]
+    verdicts = [f"{rule.predicate} as {column_of[rule.id]}" for rule in rules]
+    verdicts += [f"({r.when}) as {column_of[f'when {r.id}']}" for r in rules if f"when {r.id}" in column_of]
+    return (
+        f"with typed as (select (file_row_number + 1)::integer as line, {', '.join(typed)} "
+        f"from read_parquet('{bronze}', file_row_number = true)), "
+        f"known as (select typed.*{''.join(', ' + item for item in (*same, *known, *facts))} "
+        f"from typed {' '.join(joins)}) "
+        f"select *{''.join(', ' + item for item in verdicts)} from known"
+    )
+
+
+def _final(
+    standard: Standard,
+    arrival: Arrival,
+    file: File,
+    layout: Layout,
+    fields: list[Row],
+    rules: tuple[Rule, ...],
+    column_of: dict[str, str],
+    conditions: dict[str, str],
+) -> str:
+    """The columns of the shaped file, with what value-rejecting rules take away taken away."""
+    provider = arrival.submission.provider
+    stable = " and ".join(f"{name}_sent is not null" for name in layout.key)
+    message = " || ".join([f"part({text(v)})" for v in (provider, layout.table)] + [f"part({k}_sent)" for k in layout.key])
+    fallback = f"part({text(file.sha256)}) || part({text(file.layout)}) || part(line::text)"
+    columns = [
+        f"{arrival.submission_no}::integer as submission_no",
+        f"{file.file_no}::integer as file_no",
+        "line",
+        f"record_key(case when {stable} then {message} else {fallback} end) as record_key",
+        f"({stable}) as is_key_stable",
+    ]
+    for row in fields:
+        name = row["field"]
+        if name not in layout.fields:
+            continue
+        takes = [rule for rule in rules if rule.rejects == "value" and rule.id.split(".")[1] == name]
+        broken = "".join(f" when {column_of[r.id]} is false then {text(r.id.split('.', 2)[2])}" for r in takes)
+        if row["type"] in ("date", "boolean", "integer"):
+            lost = " or ".join(f"{column_of[rule.id]} is false" for rule in takes)
+            columns.append(f"case when {lost} then null else {name} end as {name}" if lost else name)
+            columns.append(
+                f"case when {name}_sent is not null and {name} is null then 'unparsed'{broken} end as {name}_status"
+            )
+        else:
+            columns.append(name)
+            if row["type"] == "code":
+                columns.append(f"case{broken} end as {name}_status" if broken else f"null::varchar as {name}_status")
+    columns += [*(column_of[rule.id] for rule in rules), *conditions.values()]
+    return ", ".join(columns)

@@ -1,0 +1,84 @@
+"""A built release -> site/: one index page that leads to what there is, and the standard's pages beside it.
+
+Promise: what is missing stands as prominently as what is there; every number on it is in the open area already.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transforms.document import document
+from transforms.lake import write_text
+from transforms.render import render
+from transforms.scorecard import not_collected
+from transforms.standard import Standard
+
+Facts = dict[str, Any]
+ABOUT = "about"  # the open table that says only which release this is
+
+
+def site(standard: Standard, release_folder: Path, facts: Facts) -> int:
+    """Write site/index.html and site/standard/ of a release whose open area is built; `facts` are its release.json.
+
+    Returns the number of pages.
+    """
+    open_folder = Path(release_folder) / "open"
+    tables, n_hidden, shown = _read_open(open_folder)
+    text = render(
+        "site.html",
+        release=facts.get("release"),
+        made_on=str(facts.get("made_at", ""))[:10],
+        latest_period=str(facts.get("latest_period") or ""),
+        is_invented=bool(facts.get("is_invented")),
+        standard_version=standard.version,
+        disclosure=facts.get("disclosure") or standard.settings["disclosure"],
+        tables=tables,
+        n_hidden=n_hidden,
+        metrics=[{"metric": name, **metric} for name, metric in standard.metrics.items()],
+        systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
+        **missing(standard, shown),
+    )
+    write_text(Path(release_folder) / "site" / "index.html", text)
+    return 1 + document(standard, Path(release_folder) / "site" / "standard")
+
+
+def missing(standard: Standard, shown: set[str]) -> Facts:
+    """What a reader might look for and not find: providers that are silent or held back, items that a feed has not."""
+    agreed = {row["provider"] for row in standard.tables["agreements"]}
+    return {
+        "silent": [row for row in standard.tables["providers"] if row["code"] in agreed and row["code"] not in shown],
+        "no_agreement": [row for row in standard.tables["providers"] if row["code"] not in agreed],
+        "proposed": sum(row.get("status") == "proposed" for row in standard.codes),
+        "not_collected": [
+            {"title": layout["title"], "layout": layout.name, "fields": not_collected([layout], standard)}
+            for layout in standard.layouts.values()
+        ],
+    }
+
+
+def _read_open(folder: Path) -> tuple[list[Facts], int, set[str]]:
+    """The open tables with what their comments say, how many cells are hidden, and which providers are in them."""
+    con = duckdb.connect(str(folder / "open.duckdb"), read_only=True)
+    try:
+        found = con.execute("select table_name, comment from duckdb_tables() order by table_name").fetchall()
+        tables = [_table(con, folder, name, comment or "") for name, comment in found if name != ABOUT]
+        status = "select table_name from duckdb_columns() where column_name = 'cell_status'"
+        with_status = [row[0] for row in con.execute(status).fetchall()]
+        hidden = sum(
+            con.execute(f"""select count(*) from "{name}" where cell_status <> 'shown'""").fetchone()[0]
+            for name in with_status
+        )
+        scored = any(table["name"] == "rule_score" for table in tables)
+        shown = (
+            {row[0] for row in con.execute("select distinct provider from rule_score").fetchall()} if scored else set()
+        )
+        return tables, hidden, shown
+    finally:
+        con.close()
+
+
+def _table(con: duckdb.DuckDBPyConnection, folder: Path, name: str, comment: str) -> Facts:
+    n_rows = con.execute(f'select count(*) from "{name}"').fetchone()[0]
+    files = [f"{name}.{kind}" for kind in ("parquet", "csv") if (folder / f"{name}.{kind}").exists()]
+    return {"name": name, "comment": comment, "n_rows": n_rows, "files": files}

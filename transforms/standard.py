@@ -1,0 +1,184 @@
+"""Everything in standards/ and expectations/: loaded, cross-checked, frozen.
+
+Promise: what loads is consistent; what is not is refused with every fault named at once, and nothing is run.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from transforms import crosscheck
+from transforms.faults import LINE, Faults, Reader, Row
+from transforms.rules import Rule, read_contracts, read_rules
+
+ROOT = Path(__file__).resolve().parent.parent
+CODES = ("code", "kind", "parent", "label", "vodim", "status", "definition", "source")
+FROM = ("value", "term", "code", "detail", "status", "relation", "reason", "people", "source")
+TO = ("code", "value", "label", "relation", "reason", "status")
+TABLES = {
+    "fields": "table field type requirement code_system area topic definition use source",
+    "providers": "code name kind layouts icb cadence due_day local_list demo successor starts_on ends_on",
+    "agreements": "provider purpose legal_basis may_link may_publish_protected from to",
+    "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
+    "outcomes": "reason words what_to_do",
+}
+SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One shape of extract: how its columns become fields."""
+
+    name: str
+    table: str
+    content: str
+    key: tuple[str, ...]
+    columns: tuple[Row, ...]
+    settings: Row = field(repr=False)
+    line: int = 1
+
+    def __getitem__(self, name: str) -> Any:
+        return self.settings.get(name)
+
+    @property
+    def fields(self) -> dict[str, Row]:
+        """The column entry of each field that the layout collects."""
+        return {entry["field"]: entry for entry in self.columns}
+
+    @property
+    def drop(self) -> tuple[str, ...]:
+        return tuple(self.settings.get("drop") or ())
+
+    @property
+    def known_columns(self) -> tuple[str, ...]:
+        """Every column the layout expects, whatever is done with it."""
+        return (*(entry["column"] for entry in self.columns), *self.drop, *(self.settings.get("ignore") or ()))
+
+
+@dataclass(frozen=True)
+class Standard:
+    """The whole standard. Tables are lists of rows as text; nothing in it changes after loading."""
+
+    folder: Path
+    version: str
+    tables: dict[str, list[Row]] = field(repr=False)
+    layouts: dict[str, Layout] = field(repr=False)
+    codes: list[Row] = field(repr=False)
+    code_maps: list[Row] = field(repr=False)
+    classifications: list[Row] = field(repr=False)
+    sets: list[Row] = field(repr=False)
+    settings: dict[str, Row] = field(repr=False)
+    metrics: dict[str, Row] = field(repr=False)
+    contracts: tuple[Rule, ...] = field(repr=False)
+    rules: tuple[Rule, ...] = field(repr=False)
+    rules_of_layout: dict[str, tuple[Rule, ...]] = field(repr=False)
+
+    def fields_of(self, table: str) -> list[Row]:
+        """The fields of one table, in the order of fields.csv."""
+        return [row for row in self.tables["fields"] if row["table"] == table]
+
+    @property
+    def providers(self) -> dict[str, Row]:
+        return {row["code"]: row for row in self.tables["providers"]}
+
+    def characteristics(self) -> dict[str, str]:
+        """Characteristic (a coded field's name) -> code system."""
+        return {row["field"]: row["code_system"] for row in self.tables["fields"] if row["code_system"]}
+
+    def vocabularies(self, declared: tuple[str, ...] | list[str], provider: str) -> tuple[str, ...]:
+        """The vocabularies of a coded column in the order they are tried: a provider's declared local list first."""
+        local = self.providers.get(provider, {}).get("local_list") or ""
+        refines = {row["vocabulary"]: row["refines"] for row in self.tables["vocabularies"]}
+        return (local, *declared) if local and refines.get(local) in declared else tuple(declared)
+
+    def rules_in_force(self, layout: str, period: str) -> tuple[Rule, ...]:
+        """The rules that judge a file of this layout and period: history is not judged by later rules."""
+        return tuple(rule for rule in self.rules_of_layout[layout] if rule.from_period <= period)
+
+    def words(self, reason: str) -> Row:
+        """The plain words for a reason why a delivery was refused."""
+        found = [row for row in self.tables["outcomes"] if row["reason"] == reason]
+        return found[0] if found else {"reason": reason, "words": reason, "what_to_do": ""}
+
+
+def load(folder: Path | None = None) -> Standard:
+    """Read standards/ and expectations/ beside each other. Raises Faults with everything that is wrong."""
+    return _load(Path(folder or ROOT).resolve(), _version(Path(folder or ROOT).resolve()))
+
+
+def _version(root: Path) -> str:
+    """A fingerprint of all files that make up the standard."""
+    total = hashlib.sha256()
+    for path in sorted([*root.glob("standards/**/*.*"), *root.glob("expectations/*.yml")]):
+        total.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()[:12]
+
+
+@cache
+def _load(root: Path, version: str) -> Standard:
+    reader = Reader(root)
+    folder = root / "standards"
+    tables = {name: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}
+    layouts = {path.stem: _layout(reader, path) for path in sorted(folder.glob("layouts/*.yml"))}
+    codes, code_maps, classifications = _code_systems(reader, folder / "code_systems")
+    rules = read_rules(reader, root / "expectations", tables["fields"])
+    loaded = Standard(
+        folder=folder,
+        version=version,
+        tables=tables,
+        layouts=layouts,
+        codes=codes,
+        code_maps=code_maps,
+        classifications=classifications,
+        sets=reader.csv(folder / "code_systems" / "sets.csv", ("system", "classification", "title", "wording")),
+        settings={name.split("/")[-1]: reader.yaml(folder / f"{name}.yml") for name in SETTINGS},
+        metrics={path.stem: reader.yaml(path) for path in sorted(folder.glob("metrics/*.yml"))},
+        contracts=read_contracts(reader, root / "expectations" / "contracts.yml"),
+        rules=tuple(rules),
+        rules_of_layout=crosscheck.rules_of_layouts(reader, root, rules, layouts, tables["fields"]),
+    )
+    crosscheck.crosscheck(reader, loaded)
+    if reader.found:
+        raise Faults(reader.found)
+    return loaded
+
+
+def _layout(reader: Reader, path: Path) -> Layout:
+    read = reader.yaml(path)
+    needed = ("title", "table", "content", "key", "format", "columns", "care_setting", "stated_by")
+    optional = "dates nhs_number nhs_number_traced practice collected_how drop ignore states restarts event_date".split()
+    reader.keys(path, read, (*needed, *optional), needed)
+    columns = [entry for entry in read.get("columns") or [] if isinstance(entry, dict)]
+    for entry in columns:
+        reader.keys(path, entry, ("column", "field", "vocabulary", "recorded_on"), ("column", "field"))
+    return Layout(
+        name=path.stem,
+        table=str(read.get("table")),
+        content=str(read.get("content")),
+        key=tuple(read.get("key") or ()),
+        columns=tuple(entry for entry in columns if "column" in entry and "field" in entry),
+        settings=read,
+        line=read.get(LINE, 1),
+    )
+
+
+def _code_systems(reader: Reader, folder: Path) -> tuple[list[Row], list[Row], list[Row]]:
+    """All code systems in three long tables; every row knows its system, its file and its line."""
+    codes, maps, classifications = [], [], []
+    for path in sorted(folder.glob("*/*.csv")):
+        system, name = path.parent.name, path.stem
+        origin = {"system": system, "path": path}
+        if name == "codes":
+            codes += [{**row, **origin} for row in reader.csv(path, CODES)]
+        elif name == "details":
+            details = reader.csv(path, ("detail", "label", "kind", "source"))
+            codes += [{**row, **origin, "code": row["detail"], "kind": "detail"} for row in details]
+        elif name.startswith("from_"):
+            maps += [{**row, **origin, "vocabulary": name[5:]} for row in reader.csv(path, FROM)]
+        elif name.startswith("to_"):
+            classifications += [{**row, **origin, "classification": name[3:]} for row in reader.csv(path, TO)]
+        else:
+            reader.fault(path, None, "no such file is known here", "codes, details, from_<vocabulary>, to_<set>")
+    return codes, maps, classifications

@@ -1,0 +1,98 @@
+"""Where everything stands, for a person and for a program: counts and codes, never a value."""
+
+import os
+from collections import Counter
+from typing import Any
+
+from transforms import release
+from transforms.arrivals import State, read_state
+from transforms.lake import Lake, Submission
+from transforms.receive import READY, waiting
+from transforms.standard import Standard
+from transforms.work import pending, waits_for_person
+
+
+def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
+    """Counts and lists: landing, submissions by state, refusals, faults of ours, silence, the release."""
+    lake.prepare()
+    state = read_state(lake)
+    todo = set(pending(standard, lake))
+    return {
+        "waiting_in_landing": len(waiting(lake, state.drops)),
+        "unfinished_in_landing": unfinished(lake),
+        "submissions": [_one(standard, state, submission, todo) for submission in sorted(state.arrivals)],
+        "refused_at_the_door": [
+            {key: entry.get(key, "") for key in ("at", "provider", "period", "reason", "detail")}
+            | {"words": standard.words(entry["reason"])["words"]}
+            for entry in state.refused
+            if entry["event"] == "rejected"
+        ],
+        "never_sent": sorted(set(standard.providers) - {s.provider for s in state.arrivals}),
+        "release": release.current_number(lake),
+        "encrypted_volume": _encryption(lake),
+    }
+
+
+def unfinished(lake: Lake) -> int:
+    """Landing folders with files and no _READY: an upload under way, or forgotten."""
+    folders = [f for f in lake.path("landing").glob("*/*/*") if f.is_dir()]
+    return sum(1 for f in folders if not (f / READY).exists() and any(f.iterdir()))
+
+
+def _one(standard: Standard, state: State, submission: Submission, todo: set[str]) -> dict[str, Any]:
+    arrivals = state.arrivals[submission]
+    last = arrivals[-1]
+    if waits_for_person(state, submission):
+        where = "waits for a person"
+    elif state.crashed.get(submission):
+        where = "failed, will be tried again"
+    elif last.outcome is None:
+        where = "waiting to be judged"
+    elif str(submission) in todo:
+        where = "to be run again"
+    else:
+        where = last.outcome
+    words = standard.words(last.reason)["words"] if last.reason else ""
+    crash = state.crashed.get(submission, [{}])[-1]
+    return {
+        "submission": str(submission),
+        "arrivals": len(arrivals),
+        "state": where,
+        "in_force": sorted(state.current(submission)),
+        "reason": last.reason,
+        "words": words,
+        "detail": last.detail or " ".join(str(crash.get(key, "")) for key in ("stage", "error", "ours")).strip(),
+    }
+
+
+def _encryption(lake: Lake) -> str:
+    """What the operating system says of the volume under the lake; "unknown" where it says nothing."""
+    device = os.stat(lake.root).st_dev
+    try:
+        with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/dm/uuid", encoding="ascii") as handle:
+            return "yes" if handle.read().startswith("CRYPT-") else "no"
+    except OSError:
+        return "no sign of encryption"
+
+
+def report(facts: dict[str, Any]) -> str:
+    """The same as plain text, what needs somebody first."""
+    lines = []
+    counted = Counter(item["state"] for item in facts["submissions"])
+    if facts["waiting_in_landing"]:
+        lines.append(f"{facts['waiting_in_landing']} deliveries wait in landing")
+    if facts["unfinished_in_landing"]:
+        lines.append(f"{facts['unfinished_in_landing']} deliveries have no _READY yet")
+    lines.append("submissions: " + (", ".join(f"{n} {state}" for state, n in sorted(counted.items())) or "none yet"))
+    for item in facts["submissions"]:
+        if item["state"] != "accepted":
+            said = " · ".join(part for part in (item["words"], item["detail"]) if part)
+            lines.append(f"  {item['submission']}: {item['state']}" + (f" ({said})" if said else ""))
+    for item in facts["refused_at_the_door"]:
+        said = " · ".join(part for part in (item["words"], item["detail"]) if part)
+        lines.append(f"  {item['provider']}/{item['period']}: refused at the door ({said})")
+    if facts["never_sent"]:
+        lines.append(f"never sent anything: {', '.join(facts['never_sent'])}")
+    lines.append(f"release: {facts['release'] or 'none yet'}")
+    lines.append(f"encrypted volume: {facts['encrypted_volume']}")
+    return "\n".join(lines)

@@ -1,0 +1,69 @@
+"""bronze -> results/value_count: each distinct value of each coded column, and what the maps make of it.
+
+Promise: what a map must cover is counted once an arrival, and only here; nothing is judged.
+"""
+
+from pathlib import Path
+
+import duckdb
+
+from transforms import engine, fingerprint
+from transforms.arrivals import Arrival, File
+from transforms.engine import copy, fingerprint_of
+from transforms.ingest import bronze_file, bronze_fingerprint
+from transforms.lake import Lake, install
+from transforms.resolve import declared, resolve
+from transforms.shape import text
+from transforms.standard import Standard
+
+CODE = ("values.py", "resolve.py", "macros.sql")
+
+
+def result_file(lake: Lake, name: str, arrival: Arrival, layout: str) -> Path:
+    """One file of a table of results."""
+    return lake.arrival_file("results", name, arrival.submission, arrival.no, layout)
+
+
+def values_mark(standard: Standard, arrival: Arrival, file: File) -> str:
+    """What counting the values of a file reads."""
+    layout = standard.layouts[file.layout]
+    names = sorted({row["field"] for row in declared(standard, layout, arrival.submission.provider)})
+    return fingerprint.of(bronze_fingerprint(file, layout), layout.settings, names, fingerprint.code(*CODE))
+
+
+def place_of(arrival: Arrival, layout: str) -> str:
+    """The columns that say where a result belongs."""
+    submission = arrival.submission
+    return (
+        f"{arrival.submission_no}::integer as submission_no, {text(submission.provider)} as provider, "
+        f"{text(submission.period)} as period, {arrival.no}::integer as arrival, {text(layout)} as layout"
+    )
+
+
+def count_values(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, arrival: Arrival, file: File) -> None:
+    """Table `value_counted`: each distinct value of each coded column; kept in results/value_count. Then resolve."""
+    layout = standard.layouts[file.layout]
+    wanted = declared(standard, layout, arrival.submission.provider)
+    nothing = {"field": "", "system": "", "vocabulary": "", "place": 0, "first": "", "is_partial": False}
+    engine.add_table(con, "declared", wanted or [nothing])
+    target = result_file(lake, "value_count", arrival, file.layout)
+    first = {row["field"]: row for row in wanted if row["place"] == 1}
+    mark = values_mark(standard, arrival, file)
+    if fingerprint_of(target) != mark:
+        bronze = bronze_file(lake, arrival, file.layout)
+        present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
+        parts = []
+        for name, row in first.items():
+            column = layout.fields[row["column_name"]]["column"]
+            raw = '"' + column.replace('"', '""') + '"' if column in present else "null::varchar"
+            parts.append(
+                f"select {text(name)} as field, {text(row['first'])} as vocabulary, clean_text({raw}) as value, "
+                f"count(*) as n from read_parquet('{bronze}') group by all"
+            )
+        query = " union all ".join(parts) or "select '' as field, '' as vocabulary, '' as value, 0 as n limit 0"
+        place = place_of(arrival, file.layout)
+        with lake.workspace() as work:
+            copy(con, f"select {place}, * from ({query})", work / "values.parquet", mark)
+            install(work / "values.parquet", target)
+    con.execute(f"create or replace table value_counted as select field, value, n from read_parquet('{target}')")
+    resolve(con)

@@ -1,0 +1,23 @@
+"""Whether what is there is what was written: the ledger's chain, and the tables of the current release."""
+
+from transforms import keys, ledger, release
+from transforms.engine import connect
+from transforms.lake import Lake, UsageError
+
+
+def verify(lake: Lake) -> str:
+    """A report. Raises LedgerDamaged at the first wrong line, UsageError when a table differs from its manifest."""
+    report = [f"ledger: {ledger.verify(lake)} lines, each follows from the one before"]
+    manifest = release.current_manifest(lake)
+    if not manifest:
+        return "\n".join([*report, "no release yet"])
+    con = connect(lake)
+    con.execute(f"attach '{lake.path('current')}/open/open.duckdb' as open (read_only)")
+    secret = keys.load(lake, "protected").hex()
+    con.execute(f"attach '{lake.path('current')}/protected/protected.duckdb' as protected (read_only, encryption_key '{secret}')")
+    expected = dict(manifest["tables"]) | release.protected_manifest(lake)["tables"]
+    wrong = [table for table, said in expected.items() if release.content_hash(con, table) != said]
+    con.close()
+    if wrong:
+        raise UsageError(f"release {manifest['release']}: not what was published: {', '.join(wrong)}")
+    return "\n".join([*report, f"release {manifest['release']}: {len(expected)} tables are what was published"])
