@@ -208,7 +208,12 @@ def main(words: list[str]) -> int:
         port = up()
         login = next(iter(json.loads(PASSWORDS.read_text()).items()))
         print(f"Airflow  http://127.0.0.1:{port}  user {login[0]}  password {login[1]}")
-        print("Drop deliveries into lake/landing/<provider>/<period>/<delivery>/ and finish with _READY.")
+        settings = environment(port)
+        print(
+            f"Drop deliveries into {settings['LAKE']}/landing/<provider>/<period>/<delivery>/ and finish with _READY."
+        )
+        if not Path(settings["KEYS"], "pseudonym.key").exists():
+            print("There are no keys yet, so nothing can be taken in: .venv/bin/python -m transforms keys --init")
         print("Stop it with: make down")
     elif words == ["down"]:
         print("Stopped." if down() else "Nothing was running.")

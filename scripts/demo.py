@@ -24,8 +24,7 @@ from transforms.receive import waiting  # noqa: E402
 from transforms.standard import Standard, load  # noqa: E402
 from transforms.work import pending  # noqa: E402
 
-LONGEST = 600.0
-LONGEST_STANDSTILL = 120.0
+LONGEST_STANDSTILL = 180.0
 
 
 def command(*words: str) -> None:
@@ -71,7 +70,7 @@ def watch(standard: Standard, lake: Lake) -> bool:
             print(f"   {moved - began:4.0f} s  {line}", flush=True)
         if is_quiet(lake) and not something_to_do(standard, lake):
             return True
-        if time.monotonic() > min(began + LONGEST, moved + LONGEST_STANDSTILL) or not service.processes():
+        if time.monotonic() > moved + LONGEST_STANDSTILL or not service.processes():
             return False
         time.sleep(5)
 
@@ -87,7 +86,7 @@ def main() -> int:
         command("demo-report")
         return 0
     was_running = bool(service.processes())
-    os.environ.setdefault("SWEEP_SECONDS", "60")
+    os.environ.setdefault("SWEEP_SECONDS", "120")
     try:
         print("2  Airflow" + (" (already running)" if was_running else ": ready in about 25 s"), flush=True)
         port = service.up()

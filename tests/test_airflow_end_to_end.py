@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ import duckdb
 import pytest
 
 from tests.synthetic import deliver
+from transforms.lake import Lake
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "scripts" / "airflow_service.py"
@@ -20,7 +22,9 @@ pytestmark = pytest.mark.airflow
 
 def service(word: str, **environment: str) -> str:
     """`make up` or `make down`, in an environment of the test's own."""
-    ended = subprocess.run([sys.executable, str(SERVICE), word], env={**os.environ, **environment}, capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, str(SERVICE), word], env={**os.environ, **environment}, capture_output=True, text=True
+    )
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
 
@@ -30,6 +34,19 @@ def members(home: Path) -> list[str]:
     session = json.loads((home / "service.json").read_text())["session"]
     listed = subprocess.run(["ps", "-o", "pid=,args=", "--sid", str(session)], capture_output=True, text=True)
     return [line for line in listed.stdout.splitlines() if "<defunct>" not in line]
+
+
+def command_line_tables(lake: Lake, beside: Path) -> dict[str, str]:
+    """The content hash of every published table, when the command line does the same work in a lake of its own."""
+    shutil.copytree(lake.path("landing"), beside / "landing")
+    environment = {**os.environ, "LAKE": str(beside), "KEYS": str(lake.keys), "PYTHONPATH": str(ROOT)}
+    for words in (["run", "--all"], ["publish"]):
+        subprocess.run([sys.executable, "-m", "transforms", *words], env=environment, check=True, cwd=ROOT)
+    return published_tables(beside)
+
+
+def published_tables(root: Path) -> dict[str, str]:
+    return json.loads((root / "current" / "release.json").read_text(encoding="utf-8"))["tables"]
 
 
 def sessions() -> set[str]:
@@ -71,7 +88,7 @@ def running(settings):
     return service("up")
 
 
-def test_dropped_files_reach_the_marts_and_down_leaves_nothing(running, lake, home):
+def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothing(running, lake, home, tmp_path):
     assert "http://127.0.0.1:" in running
     listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout
     alive = {line.split()[0] for line in members(home)}
@@ -93,9 +110,14 @@ def test_dropped_files_reach_the_marts_and_down_leaves_nothing(running, lake, ho
     con = duckdb.connect()
     key = (lake.keys / "protected.key").read_text().strip()
     con.execute(f"attach '{lake.root}/protected/protected.duckdb' as p (read_only, encryption_key '{key}')")
-    assert con.execute("select count(*) from p.person").fetchone()[0] >= len({p.nhs_number for p in first.people["pas_patient"]})
+    assert con.execute("select count(*) from p.person").fetchone()[0] >= len(
+        {p.nhs_number for p in first.people["pas_patient"]}
+    )
     con.close()
     assert list(lake.path("provider", "ZZ1", "2026-08").iterdir())
+
+    assert len(published_tables(lake.root)) > 5
+    assert published_tables(lake.root) == command_line_tables(lake, tmp_path / "beside")
 
     before = time.monotonic()
     deliver(lake.path("landing"), "ZZ1", "2026-09", {"pas_patient": 45}, name="next month")

@@ -2,6 +2,7 @@
 
 import ast
 import asyncio
+import itertools
 import os
 import subprocess
 import sys
@@ -56,7 +57,9 @@ def test_reading_the_dags_loads_nothing_heavy():
     """The DAG processor reads these files again and again, and every task starts with them."""
     code = f"import submissions, publish, sys; print(*({HEAVY!r} & set(sys.modules)))"
     path = os.pathsep.join(str(ROOT / part) for part in ("", "plugins", "dags"))
-    seen = subprocess.run([sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True)
+    seen = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
+    )
     assert seen.returncode == 0, seen.stderr
     assert seen.stdout.split() == []
 
@@ -73,7 +76,7 @@ def test_each_is_woken_by_an_asset_and_by_a_timer_and_runs_once_at_a_time(dags):
 
 def test_a_chunk_goes_through_the_stages_in_order_and_finishes_first(dags):
     dag = dags["submissions"]
-    for before, after in zip(STAGES, STAGES[1:], strict=False):
+    for before, after in itertools.pairwise(STAGES):
         assert f"chunk.{before}" in dag.get_task(f"chunk.{after}").upstream_task_ids
     assert {str(task.weight_rule) for task in dag.tasks} == {"upstream"}
 
@@ -172,7 +175,9 @@ def test_the_watcher_fires_once_for_each_new_arrival(lake, standard):
     deliver(lake.path("landing"), "ZZ3", "2026-08", {"pas_patient": 5}, {"no_ready": True})
     before = sorted(lake.path("landing").rglob("*"))
 
-    assert asyncio.run(events(LandingTrigger(interval=0.05), 1)) == [{"n_deliveries": 1, "submissions": ["ZZ2/2026-08"]}]
+    assert asyncio.run(events(LandingTrigger(interval=0.05), 1)) == [
+        {"n_deliveries": 1, "submissions": ["ZZ2/2026-08"]}
+    ]
     assert sorted(lake.path("landing").rglob("*")) == before
 
 

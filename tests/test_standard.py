@@ -72,6 +72,7 @@ def drop_file(name: str) -> Callable[[Path], str]:
 
 
 PAS = "standards/layouts/pas_patient.yml"
+METRIC = "standards/metrics/outpatient_non_attendance.yml"
 # (what is done, what the fault says, what the hint says)
 SPOILED = {
     # fields.csv
@@ -269,6 +270,47 @@ SPOILED = {
         add("standards/agreements.csv", "ZZ11,purpose,basis,true,true,2024-11-01,"),
         "provider 'ZZ11' is not in providers.csv",
         "did you mean 'ZZ1'?",
+    ),
+    # metrics
+    "a metric's predicate": (
+        change(METRIC, "denominator: kind = 'appointment' and outcome_code in", "denominator: kind = 'appointment' and outcome_cod in"),
+        "denominator does not compile: Binder Error",
+        "",
+    ),
+    "a metric's predicate that is no claim": (
+        change(METRIC, "numerator: outcome_code in ('3', '7')", "numerator: outcome_code"),
+        "numerator does not compile: it gives VARCHAR, not boolean",
+        "",
+    ),
+    "a metric's date": (
+        change(METRIC, "date: event_date", "date: kind"),
+        "date does not compile: it gives VARCHAR, not date",
+        "",
+    ),
+    "a metric's breakdown": (
+        change(METRIC, "breakdowns: [everyone, ethnic_group,", "breakdowns: [everyone, ethnic_grup,"),
+        "breakdowns: 'ethnic_grup' is not known",
+        "did you mean 'ethnic_group'?",
+    ),
+    "a metric's place": (
+        change(METRIC, "places: [icb_of_residence, region]", "places: [icb_of_residense, region]"),
+        "places: 'icb_of_residense' is not known",
+        "did you mean 'icb_of_residence'?",
+    ),
+    "a metric's layout": (
+        change(METRIC, "layouts: [sus_outpatient]", "layouts: [sus_outpatients]"),
+        "layouts: 'sus_outpatients' is not known",
+        "did you mean 'sus_outpatient'?",
+    ),
+    "a metric's subject": (
+        change(METRIC, "subject: activity", "subject: activities"),
+        "subject 'activities' is not known",
+        "did you mean 'activity'?",
+    ),
+    "a metric's key": (
+        change(METRIC, "caveats: Of", "caveat: Of"),
+        "key 'caveat' is not known",
+        "did you mean 'caveats'?",
     ),
     # rules
     "an unknown expectation": (

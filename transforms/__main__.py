@@ -17,6 +17,7 @@ LAKE_HELP = "LAKE names the lake (default ./lake), KEYS the folder of keys (defa
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     from transforms.audit import ContractBroken
+    from transforms.engine import EngineFault
     from transforms.faults import Faults
     from transforms.keys import KeyFault
     from transforms.ledger import Busy, LedgerDamaged
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error, 12)
     except KeyFault as error:
         return _say(error, 13)
-    except (Busy, LedgerDamaged, StageCrashed) as error:
+    except (Busy, EngineFault, LedgerDamaged, StageCrashed) as error:
         return _say(error, 1)
 
 

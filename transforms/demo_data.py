@@ -65,11 +65,12 @@ from transforms import demo_outpatients, demo_practices, demo_trusts
 from transforms.demo_deliveries import READY, Content, Made, deliver
 from transforms.demo_people import BLANK_DAY, Source, dates, make_people, text
 from transforms.demo_records import Setting, registered
+from transforms.lake import UsageError
 
 STANDARDS = Path(__file__).resolve().parent.parent / "standards"
 
 
-class OtherDemoData(Exception):
+class OtherDemoData(UsageError):
     """The landing holds demonstration data made otherwise: nothing was written."""
 
 

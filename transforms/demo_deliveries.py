@@ -91,7 +91,11 @@ def deliver(
     after = np.datetime64(period, "M") + 1
     due = str(after) + f"-{int(provider['due_day']) - 2:02d}"
     files, faults = {}, []
+    seldom = setting.source.settings["seldom"]
+    is_recent = position >= len(setting.periods) - int(setting.source.settings["periods_of_most"])
     for layout, content in contents.items():
+        if layout in seldom["layouts"] and not is_recent and period[-2:] not in seldom["months"]:
+            continue
         table, wrong = content.cut(position)
         if not len(table):  # nothing new in a month: no file, for an empty one is refused
             continue

@@ -3,7 +3,10 @@
 Promise: SQL reads `validated.patient`, never a path; every stage is a schema, typed also when it is empty.
 """
 
+import contextlib
 import os
+import traceback
+from collections.abc import Iterator
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -167,6 +170,22 @@ def fixed_shapes() -> list[tuple[str, str, str]]:
             stage, _, table = name.strip().partition(".")
             found.append((stage, table, columns.rsplit(")", 1)[0]))
     return found
+
+
+class EngineFault(Exception):
+    """DuckDB refused something. Its own message can repeat a patient's value, so only its kind and our line are told."""
+
+
+@contextlib.contextmanager
+def without_values(doing: str) -> Iterator[None]:
+    """Let no message of the engine out: it can hold what was in a cell."""
+    try:
+        yield
+    except duckdb.Error as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        ours = next((f for f in reversed(frames) if Path(f.filename).parent == HERE), frames[-1])
+        place = f"{Path(ours.filename).name}:{ours.lineno}"
+        raise EngineFault(f"{doing} failed in {place}: {type(error).__name__}") from None
 
 
 def copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, fingerprint: str) -> int:

@@ -7,7 +7,7 @@ reported and left apart. Number-based only: a record without a number stands alo
 import duckdb
 
 from transforms import fingerprint, ledger
-from transforms.engine import HERE, add_standard, add_views, connect, copy, fingerprint_of
+from transforms.engine import HERE, add_standard, add_views, connect, copy, fingerprint_of, without_values
 from transforms.lake import Lake, install
 from transforms.receive import today
 from transforms.sqlfolder import run_folder
@@ -29,7 +29,7 @@ def linked_fingerprint(standard: Standard, lake: Lake) -> str:
 
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
     """Link everything. Returns persons, records and conflicts; {} when nothing has changed."""
-    with ledger.lock(lake, "publish", wait=True):
+    with ledger.lock(lake, "publish", wait=True), without_values("linking"):
         mark = linked_fingerprint(standard, lake)
         targets = {name: lake.path("linked", f"{name}.parquet") for name in KEPT}
         if all(fingerprint_of(target) == mark for target in targets.values()):

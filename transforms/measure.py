@@ -8,6 +8,7 @@ from typing import Any
 import duckdb
 
 from transforms.engine import HERE
+from transforms.metrics import PLACES
 from transforms.shape import text
 from transforms.sqlfolder import run_file, run_folder
 from transforms.standard import Standard
@@ -15,10 +16,6 @@ from transforms.standard import Standard
 EMPTY = """create or replace table measure.metric_cell ("table" varchar, metric varchar, period varchar,
     place_kind varchar, place varchar, breakdown varchar, category varchar, numerator bigint, denominator bigint,
     n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint)"""
-PLACES = {
-    "icb_of_residence": "v.icb_of_residence",
-    "region": "case when v.lives_in_midlands then getvariable('region') end",
-}
 
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:

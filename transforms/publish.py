@@ -5,6 +5,7 @@ the last good release stays. Publishing twice what has not changed makes nothing
 """
 
 import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,11 @@ from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
 from transforms.work import pending
 
-CODE = ("publish.py", "measure.py", "disclose.py", "geography.py", "protected", "measure", "open", "macros.sql", "pages", "site.py")
+CODE = ("publish.py", "measure.py", "metrics.py", "disclose.py", "geography.py", "protected", "measure", "open", "macros.sql", "pages", "site.py")
 CODE += ("document.py", "render.py")
 PATIENCE = timedelta(minutes=10)
 NOT_KEPT = ("person_link",)
+MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
 def release_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -39,10 +41,11 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
     made = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for listed in files for path in listed]
     state = read_state(lake)
     judged = [(str(s), name, arrival.no) for s in state.arrivals for name, arrival in state.current(s).items()]
+    calendar = today()[:7] if standard.settings["disclosure"]["release"] == MONTHLY else ""
     place = directory(lake)
     postcodes = (place.stat().st_size, place.stat().st_mtime_ns) if place.exists() else ()
     code = fingerprint.code(*CODE)
-    return fingerprint.of(linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, code)
+    return fingerprint.of(linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, calendar, code)
 
 
 def is_due(standard: Standard, lake: Lake) -> bool:
@@ -59,7 +62,8 @@ def is_due(standard: Standard, lake: Lake) -> bool:
         return False
     if not pending(standard, lake):
         return True
-    return bool(made) and datetime.now(UTC) - datetime.fromisoformat(made["made_at"]) > PATIENCE
+    since = made["made_at"] if made else ledger.entries(lake)[0]["at"]
+    return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
 
 
 def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
     secret = keys.load(lake, "protected")
     keys.load(lake, "pseudonym")
     link(standard, lake)
-    with ledger.lock(lake, "publish", wait=True):
+    with ledger.lock(lake, "publish", wait=True), engine.without_values("publishing"):
         release.settle(lake)
         mark = release_fingerprint(standard, lake)
         if release.current_manifest(lake).get("fingerprint") == mark:
@@ -108,9 +112,26 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
     finally:
         con.close()
-    manifest = json.loads((built / "release.json").read_text(encoding="utf-8"))
-    site(standard, built, manifest)
+    if is_open_held(standard, lake):
+        _keep_open(lake, built)
+    else:
+        site(standard, built, json.loads((built / "release.json").read_text(encoding="utf-8")))
     return facts
+
+
+def is_open_held(standard: Standard, lake: Lake) -> bool:
+    """Whether the open area waits for its calendar: two open releases close together would differ by one practice."""
+    held_since = release.current_manifest(lake).get("open_made_at", "")
+    return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
+
+
+def _keep_open(lake: Lake, built: Path) -> None:
+    """The open area and the site of the current release, unchanged, in the new one."""
+    for area in ("open", "site"):
+        shutil.rmtree(built / area)
+        shutil.copytree(lake.path("current", area), built / area)
+    made, before = (json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json")))
+    write_text(built / "release.json", json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1))
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
@@ -184,6 +205,7 @@ def _describe(
     facts = {
         "release": number,
         "made_at": release.now(),
+        "open_made_at": release.now(),
         "is_invented": con.execute("select getvariable('is_invented')").fetchone()[0],
         "notice": "Made from invented demonstration data." if _is_invented(con) else "",
         "latest_period": con.execute("select getvariable('latest_period')").fetchone()[0],

@@ -112,13 +112,14 @@ def file_facts(part: Part, lake: Lake, state: State) -> Facts:
 
 
 def rule_facts(part: Part, standard: Standard, lake: Lake) -> list[Facts]:
-    """Every rule of a file, what to fix first at the top: severity weight times failed share, broken verdicts before."""
+    """Every rule of a file, what to fix first at the top: broken verdicts before, then severity weight times
+    failed share, damped where few rows fail."""
     known = {rule.id: rule for rule in standard.rules_of_layout[part.layout.name]}
-    weights = standard.settings["scorecard"]["weights"]
+    scoring = standard.settings["scorecard"]
     now = _results(result_file(lake, "rule_result", part.arrival, part.layout.name))
     before = _results(result_file(lake, "rule_result", part.before, part.layout.name)) if part.before else {}
     told = [
-        _rule(part.layout, known[name], result, before.get(name), weights)
+        _rule(part.layout, known[name], result, before.get(name), scoring)
         for name, result in now.items()
         if name in known
     ]
@@ -129,7 +130,7 @@ def _results(path: Path) -> dict[str, Facts]:
     return {row["rule"]: row for row in pq.read_table(path).to_pylist()} if path.exists() else {}
 
 
-def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, weights: dict[str, float]) -> Facts:
+def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, scoring: Facts) -> Facts:
     share = now["failed"] / now["checked"] if now["checked"] else 0.0
     return {
         "rule": rule.id,
@@ -145,7 +146,8 @@ def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, weights:
         "failed": now["failed"],
         "is_met": bool(now["is_met"]),
         "rejected_all": rule.rejects == "submission" and not now["is_met"],
-        "weight": weights.get(rule.severity, 0) * share,
+        # Five of five is a whole share and hardly anybody: few rows weigh less than many.
+        "weight": scoring["weights"].get(rule.severity, 0) * share * now["failed"] / (now["failed"] + scoring["few_rows"]),
         "failed_before": before["failed"] if before else None,
         "was_met": bool(before["is_met"]) if before else None,
     }

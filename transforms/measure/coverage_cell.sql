@@ -25,3 +25,12 @@ select 'coverage' as "table", characteristic as metric, getvariable('latest_peri
        any_value(t.n) as n_people_denominator, any_value(t.n) - count(*) as n_people_difference
 from cut join total as t using (place_kind, place, characteristic, breakdown)
 group by all
+union all by name
+-- Withheld people are outside every total, and shown: their records are confidential, or their identity is withheld.
+select 'coverage' as "table", 'every characteristic' as metric, getvariable('latest_period') as period,
+       'everyone' as place_kind, 'everyone' as place, 'withheld' as breakdown, 'withheld' as category, w.n as numerator,
+       w.n + p.n as denominator, w.n as n_people_numerator, w.n + p.n as n_people_denominator, p.n as n_people_difference
+from (select count(distinct (h.provider, h.record_key)) as n
+      from harmonised.patient as h join linked.in_force as f using (submission_no, layout)
+      where h.exclusion = 'withheld' and f.may_publish) as w
+cross join (select count(*) as n from measure.person_view) as p
