@@ -59,6 +59,7 @@ def main() -> None:
             "megabytes": max(found["megabytes"] for found in stages.values()),
         }
         show("whole per-submission path", path, floor)
+        show("importing Great Expectations, once", median("importing", folder, 0, chosen.times), floor)
         pandas = median("pandas", folder, chosen.pandas_rows, chosen.times)
         scale = chosen.rows / chosen.pandas_rows
         show(f"Great Expectations on pandas, {chosen.pandas_rows / 1e6:g} M", pandas, floor)

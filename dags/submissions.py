@@ -70,13 +70,13 @@ def chunk(names: list[str]) -> None:
 
 
 @task(outlets=[HARMONISED], trigger_rule="all_done")
-def announce() -> None:
+def announce(worked_on: list[list[str]] | None) -> None:
     """Wake publishing once for all chunks, and only when there is something to publish."""
     from transforms.lake import Lake
     from transforms.publish import is_due
     from transforms.standard import load
 
-    if not is_due(load(), Lake.from_environment()):
+    if not worked_on or not is_due(load(), Lake.from_environment()):
         raise AirflowSkipException("nothing to publish")
 
 
@@ -97,8 +97,9 @@ def faults() -> None:
 )
 def submissions() -> None:
     """Everything from a finished delivery to harmonised records."""
-    worked = chunk.expand(names=receive())
-    worked >> announce()
+    names = receive()
+    worked = chunk.expand(names=names)
+    worked >> announce(names)
     list(worked.iter_tasks()) >> faults()
 
 

@@ -78,13 +78,13 @@ def watch(standard: Standard, lake: Lake) -> bool:
 def main() -> int:
     """Returns the exit code."""
     began = time.monotonic()
+    standard, lake = load(), Lake.from_environment()
+    if lake.path("demo", "made.json").exists() and not something_to_do(standard, lake):
+        command("demo-report")
+        print("\nNothing has changed since the last run: nothing was done.")
+        return 0
     print("1  Invented people and extracts", flush=True)
     command("demo-data")
-    standard, lake = load(), Lake.from_environment()
-    if not something_to_do(standard, lake):
-        print("2  Nothing has changed since the last run: nothing was done.", flush=True)
-        command("demo-report")
-        return 0
     was_running = bool(service.processes())
     os.environ.setdefault("SWEEP_SECONDS", "120")
     try:

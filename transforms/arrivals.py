@@ -38,6 +38,11 @@ class Arrival:
     def file(self, layout: str) -> File | None:
         return next((item for item in self.files if item.layout == layout), None)
 
+    def sha256_of(self, layout: str) -> str:
+        """The hash of the file of a layout, "" when the delivery has none."""
+        found = self.file(layout)
+        return found.sha256 if found else ""
+
 
 @dataclass
 class State:

@@ -52,7 +52,11 @@ def rules_of_layouts(
         by_table.setdefault(row["table"], []).append(row)
     for table, its_fields in by_table.items():
         _empty(con, f"whole_{table}", its_fields)
-        _empty(con, f"unprotected_{table}", [r for r in its_fields if not r["code_system"] and r["field"] not in NEVER_REJECTING])
+        _empty(
+            con,
+            f"unprotected_{table}",
+            [r for r in its_fields if not r["code_system"] and r["field"] not in NEVER_REJECTING],
+        )
     sound = []
     for rule in rules:
         if rule.table not in by_table:
@@ -100,12 +104,13 @@ def crosscheck(reader: Reader, standard: Standard) -> None:
 
 
 def _twice(reader: Reader, rows: list[Row], key: tuple[str, ...], path: Path | None, what: str) -> None:
+    """Note every key that stands twice; `path` where rows do not know their own."""
     seen: dict[tuple, Row] = {}
     for row in rows:
         identity = tuple(row[name] for name in key)
         if identity in seen:
             first = seen[identity][LINE]
-            reader.fault(row.get("path") or path, row[LINE], f"{what} '{row[key[-1]]}' is here twice (line {first})")
+            reader.fault(Path(row.get("path") or path or ""), row[LINE], f"{what} '{row[key[-1]]}' is here twice (line {first})")
         seen.setdefault(identity, row)
 
 
@@ -135,7 +140,9 @@ def _check_layout(reader: Reader, standard: Standard, layout: Layout) -> None:
         reader.fault(path, reader.line_of(path, "table"), what, nearest(layout.table, tables))
         return
     if layout.content not in CONTENTS:
-        reader.fault(path, reader.line_of(path, "content"), f"content '{layout.content}' is not known", ", ".join(CONTENTS))
+        reader.fault(
+            path, reader.line_of(path, "content"), f"content '{layout.content}' is not known", ", ".join(CONTENTS)
+        )
     if layout["care_setting"] not in standard.settings["resolution"].get("care_settings", []):
         what = f"care_setting '{layout['care_setting']}' is not in resolution.yml"
         known = standard.settings["resolution"].get("care_settings", [])

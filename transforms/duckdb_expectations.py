@@ -88,7 +88,10 @@ def _suite(rules: tuple[Rule, ...], names: tuple[tuple[str, str], ...]) -> Any:
 
 
 def judge(
-    con: duckdb.DuckDBPyConnection, rules: tuple[Rule, ...], column_of: dict[str, str], counts: dict[str, tuple[int, int]]
+    con: duckdb.DuckDBPyConnection,
+    rules: tuple[Rule, ...],
+    column_of: dict[str, str],
+    counts: dict[str, tuple[int, int]],
 ) -> dict[str, bool]:
     """Rule -> is it met, for the view `shaped` of a connection. `counts`: rule -> (checked, failed) as DuckDB counts.
 

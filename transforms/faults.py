@@ -78,7 +78,9 @@ class Reader:
     def line_of(self, path: Path, key: str, start: int = 1) -> int:
         """The line of a key in a YAML mapping that begins at `start`; where it begins when the key is not there."""
         lines = path.read_text(encoding="utf-8").splitlines()
-        found = (n for n in range(start, len(lines) + 1) if re.search(rf"(^|[\s{{,]){re.escape(key)}\s*:", lines[n - 1]))
+        found = (
+            n for n in range(start, len(lines) + 1) if re.search(rf"(^|[\s{{,]){re.escape(key)}\s*:", lines[n - 1])
+        )
         return next(found, start)
 
     def keys(self, path: Path, item: Row, known: Iterable[str], needed: Iterable[str] = ()) -> None:
@@ -98,7 +100,7 @@ class _LineLoader(yaml.SafeLoader):
 
 
 def _mapping(loader: _LineLoader, node: yaml.MappingNode) -> Row:
-    return {**loader.construct_mapping(node, deep=True), LINE: node.start_mark.line + 1}
+    return {**{str(key): value for key, value in loader.construct_mapping(node, deep=True).items()}, LINE: node.start_mark.line + 1}
 
 
 _LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

@@ -3,11 +3,12 @@
 Promise: a postcode becomes a small area here and nowhere else, and one that is not found is said to be not found.
 """
 
+import hashlib
 from pathlib import Path
 
 import duckdb
 
-from transforms.engine import add_table, connect
+from transforms.engine import add_table, connect, copy
 from transforms.faults import Reader
 from transforms.lake import Lake, UsageError, install
 from transforms.standard import Standard
@@ -44,11 +45,10 @@ def import_postcodes(source: Path, lake: Lake) -> int:
             raise UsageError(f"{source.name} cannot be read as CSV") from None
         if not {"postcode", "lsoa21_code"} <= set(names):
             raise UsageError(f"{source.name} needs the columns postcode and lsoa21_code; it has {', '.join(names)}")
-        con.execute(f"""copy (
-            select clean_postcode(postcode) as postcode, any_value(lsoa21_code) as lsoa21_code
+        query = f"""select clean_postcode(postcode) as postcode, any_value(lsoa21_code) as lsoa21_code
             from {reading} where clean_postcode(postcode) is not null and lsoa21_code is not null
-            group by 1 having count(distinct lsoa21_code) = 1 order by 1
-        ) to '{work}/postcode.parquet' (format parquet)""")
+            group by 1 having count(distinct lsoa21_code) = 1 order by 1"""
+        copy(con, query, work / "postcode.parquet", hashlib.sha256(copied.read_bytes()).hexdigest())
         install(work / "postcode.parquet", directory(lake))
     return con.execute(f"select count(*) from read_parquet('{directory(lake)}')").fetchone()[0]
 

@@ -9,7 +9,7 @@ import duckdb
 
 from transforms import fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
-from transforms.engine import HERE, copy, fingerprint_of
+from transforms.engine import HERE, add_table, copy, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
 from transforms.resolve import declared
 from transforms.shape import text
@@ -82,10 +82,10 @@ def _harmonise_file(standard: Standard, lake: Lake, arrival: Arrival, file: File
             for table in TABLES:
                 query = (HERE / "harmonised" / f"{table}.sql").read_text(encoding="utf-8")
                 counts[table] = copy(con, query, work / f"{table}.parquet", mark)
-                if table == "patient":
-                    _number(con, work / "patient.parquet")
             for table in TABLES:
-                install(work / f"{table}.parquet", lake.current_file("harmonised", table, arrival.submission, file.layout))
+                install(
+                    work / f"{table}.parquet", lake.current_file("harmonised", table, arrival.submission, file.layout)
+                )
         return counts
     finally:
         con.close()
@@ -98,9 +98,6 @@ def _prepare(
     present = {row[0] for row in con.execute(f"describe select * from read_parquet('{source}')").fetchall()}
     fields = [name if name in present else f"null::{kind} as {name}" for name, kind in RECORD.items()]
     event = layout["event_date"]
-    own = "case when local_patient_id is null and nhs_number is null then line else 0 end as own_line"
-    if "nhs_number" not in present:
-        own = "case when local_patient_id is null then line else 0 end as own_line"
     submission = arrival.submission
     kind = text(layout.table) if "attendance_code" in present else "null::varchar"
     practice = text(submission.provider) if layout["practice"] == "provider" else "null::varchar"
@@ -110,43 +107,46 @@ def _prepare(
             {text(submission.provider)} as provider, {text(submission.period)} as period, {text(layout.name)} as layout,
             {text(file.sha256)} as sha256, {kind} as kind, {practice} as practice;
         create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
-            identity_b, {', '.join(fields)}, {event or 'null::date'} as event_date, {own}
-            from read_parquet('{source}')""")
-    con.execute(f"create or replace view one.said as {_said(standard, layout, submission, source, own) or NOTHING_SAID}")
+            identity_b, {", ".join(fields)}, {event or "null::date"} as event_date from read_parquet('{source}');
+        create or replace table one.identity as select identity_a, identity_b, min(line)::integer as patient_no,
+            count(*) as n_records from one.record group by all""")
+    _say(con, standard, layout, submission, source)
 
 
-NOTHING_SAID = """select 0 as line, 0::ubigint as identity_a, 0::ubigint as identity_b, 0 as own_line, '' as characteristic,
-    '' as value, '' as refused_for, '' as stated_by, '' as collected_how, null::date as recorded_on,
-    '' as recorded_on_basis where false"""
+def _say(
+    con: duckdb.DuckDBPyConnection, standard: Standard, layout: Layout, submission: Submission, source: Path
+) -> None:
+    """View one.said: every coded column as rows; table one.saying: what is the same for all rows of a column.
 
-
-def _said(standard: Standard, layout: Layout, submission: Submission, source: Path, own: str) -> str:
-    """Every coded column as rows. The date falls back to the event's, then to the end of the period."""
-    parts = []
+    The date falls back to the event's, then to the end of the period; `basis` says which: 1, 2, 3.
+    """
+    said, sayings = [], []
     event = layout["event_date"]
-    period_end = f"last_day(date '{submission.period}-01')"
+    refusing = {
+        rule.id.split(".")[1]
+        for rule in standard.rules_in_force(layout.name, submission.period)
+        if rule.rejects == "value"
+    }
     for row in (r for r in declared(standard, layout, submission.provider) if r["place"] == 1):
         entry = layout.fields.get(row["field"], {})
         dated = entry.get("recorded_on") if entry.get("recorded_on") in layout.fields else None
-        dates = [name for name in (dated, event) if name]
-        basis = "".join(
-            f" when {name} is not null then {text('recorded' if name == dated else 'event')}" for name in dates
+        dates = [(name, basis) for name, basis in ((dated, 1), (event, 2)) if name]
+        day = ", ".join([*(name for name, _ in dates), f"last_day(date '{submission.period}-01')"])
+        basis = "".join(f" when {name} is not null then {number}" for name, number in dates)
+        refused = f"{row['field']}_status" if row["field"] in refusing else "null::varchar"
+        about = f" where {row['column_name']} in (select value from resolved where field = {text(row['field'])})"
+        said.append(
+            f"select {len(said)}::utinyint as saying_no, patient_no, line, {row['column_name']} as value, "
+            f"{refused} as refused_for, coalesce({day}) as recorded_on, "
+            f"({'case' + basis + ' else 3 end' if basis else '3'})::utinyint as basis "
+            f"from read_parquet('{source}') join one.identity using (identity_a, identity_b)"
+            + (about if row["is_partial"] else "")
         )
-        parts.append(
-            f"select line, identity_a, identity_b, {own}, {text(row['field'])} as characteristic, "
-            f"{row['column_name']} as value, "
-            f"{'null::varchar' if row['is_partial'] else row['field'] + '_status'} as refused_for, "
-            f"{text(entry.get('stated_by') or layout['stated_by'])} as stated_by, "
-            f"{text(layout['collected_how'])} as collected_how, "
-            f"coalesce({', '.join([*dates, period_end])}) as recorded_on, "
-            f"{'case' + basis + ' else ' + text('period') + ' end' if basis else text('period')} as recorded_on_basis "
-            f"from read_parquet('{source}')"
-        )
-    return " union all ".join(parts)
-
-
-def _number(con: duckdb.DuckDBPyConnection, patient: Path) -> None:
-    """Table one.identity: which patient number and key an identity has."""
-    con.execute(f"""create or replace table one.identity as
-        select r.identity_a, r.identity_b, r.own_line, p.patient_no, p.record_key
-        from read_parquet('{patient}') as p join one.record as r on r.line = p.patient_no""")
+        stated_by = entry.get("stated_by") or layout["stated_by"]
+        facts = {"characteristic": row["field"], "stated_by": stated_by, "collected_how": layout["collected_how"]}
+        sayings.append({"saying_no": len(sayings)} | facts)
+    nothing = "select 0::utinyint as saying_no, 0 as patient_no, 0 as line, '' as value, '' as refused_for, "
+    nothing += "null::date as recorded_on, 3::utinyint as basis where false"
+    con.execute(f"create or replace view one.said as {' union all '.join(said) or nothing}")
+    nobody = {"saying_no": 0, "characteristic": "", "stated_by": "", "collected_how": ""}
+    add_table(con, "one.saying", sayings or [nobody])

@@ -92,10 +92,12 @@ def _copy_file(lake: Lake, file: File, layout: Layout, target: Path, mark: str) 
 
 def _transcode(source: Path, target: Path) -> Path:
     """Windows-1252 to UTF-8, in pieces; a byte that it does not define becomes the replacement character."""
-    with open(source, encoding="windows-1252", errors="replace", newline="") as reading:
-        with open(target, "w", encoding="utf-8", newline="") as writing:
-            while piece := reading.read(CHUNK):
-                writing.write(piece)
+    with (
+        open(source, encoding="windows-1252", errors="replace", newline="") as reading,
+        open(target, "w", encoding="utf-8", newline="") as writing,
+    ):
+        while piece := reading.read(CHUNK):
+            writing.write(piece)
     return target
 
 

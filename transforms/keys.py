@@ -59,7 +59,9 @@ def load(lake: Lake, name: str) -> bytes:
     """The key, checked against the ledger; its id is recorded at first use. Raises KeyFault."""
     path = lake.keys / f"{name}.key"
     if not path.exists():
-        raise KeyFault(f"{path} is missing: restore it, or make keys for a new lake with: python -m transforms keys --init")
+        raise KeyFault(
+            f"{path} is missing: restore it, or make keys for a new lake with: python -m transforms keys --init"
+        )
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise KeyFault(f"{path} can be read by others: run chmod 600 on it")
     try:

@@ -80,7 +80,9 @@ class Lake:
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
         """A private folder on the same file system as every target; gone afterwards."""
-        folder = self.prepare().path(".work", uuid.uuid4().hex)  # a stage that was deleted comes back as private as it was
+        folder = self.prepare().path(
+            ".work", uuid.uuid4().hex
+        )  # a stage that was deleted comes back as private as it was
         folder.mkdir(mode=0o700)
         try:
             yield folder

@@ -78,9 +78,9 @@ def append(lake: Lake, event: str, **facts: Any) -> Entry:
         if whole < len(text):  # a crash cut the last line short: it was never acknowledged
             handle.truncate(whole)
         lines = text[:whole].splitlines()
-        last = json.loads(lines[-1]) if lines else {"no": 0, "hash": FIRST}
+        last: Entry = json.loads(lines[-1]) if lines else {"no": 0, "hash": FIRST}
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        entry = {"no": last["no"] + 1, "at": at, "event": event, **facts, "previous": last["hash"]}
+        entry: Entry = {"no": last["no"] + 1, "at": at, "event": event, **facts, "previous": last["hash"]}
         entry["hash"] = digest(entry)
         handle.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
         handle.flush()

@@ -4,6 +4,8 @@ Promise: a verified number and an agreeing birth date join; two different verifi
 reported and left apart. Number-based only: a record without a number stands alone.
 """
 
+from pathlib import Path
+
 import duckdb
 
 from transforms import fingerprint, ledger
@@ -18,9 +20,11 @@ KEPT = ("edge", "conflict", "person", "person_record", "in_force")
 
 def linked_fingerprint(standard: Standard, lake: Lake) -> str:
     """What linking reads: every harmonised identity, the agreements in force today, and our code."""
-    patients = [(path.split("harmonised/")[-1], fingerprint_of(path)) for path in lake.files("harmonised", "patient")]
+    patients = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for path in lake.files("harmonised", "patient")]
     agreements = [
-        row for row in standard.tables["agreements"] if row["from"] <= today() and (not row["to"] or row["to"] >= today())
+        row
+        for row in standard.tables["agreements"]
+        if row["from"] <= today() and (not row["to"] or row["to"] >= today())
     ]
     layouts = [(n, la.content, la["nhs_number_traced"], la["restarts"]) for n, la in standard.layouts.items()]
     code = fingerprint.code("link.py", "linked", "macros.sql", "stages.sql")

@@ -39,9 +39,9 @@ def cells(name: str, metric: dict[str, Any], breakdown: str, place: str) -> str:
     return f"""
         with counted as (
             select {text(place)} as place_kind, {PLACES[place]} as place, {text(breakdown)} as breakdown,
-                   {category} as category, s.person_no, coalesce({metric['numerator']}, false) as is_in
-            from protected.{metric['subject']} as s join measure.person_view as v using (person_no)
-            where ({metric['denominator']}) and {within}
+                   {category} as category, s.person_no, coalesce({metric["numerator"]}, false) as is_in
+            from protected.{metric["subject"]} as s join measure.person_view as v using (person_no)
+            where ({metric["denominator"]}) and {within}
         )
         select 'metric_value' as "table", {text(name)} as metric, getvariable('rolling_period') as period, place_kind,
                place, breakdown, category, count(*) filter (is_in) as numerator, count(*) as denominator,

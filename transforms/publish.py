@@ -28,8 +28,21 @@ from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
 from transforms.work import pending
 
-CODE = ("publish.py", "measure.py", "metrics.py", "disclose.py", "geography.py", "protected", "measure", "open", "macros.sql", "pages", "site.py")
-CODE += ("document.py", "render.py")
+CODE = (
+    "publish.py",
+    "measure.py",
+    "metrics.py",
+    "disclose.py",
+    "geography.py",
+    "protected",
+    "measure",
+    "open",
+    "macros.sql",
+    "pages",
+    "site.py",
+    "document.py",
+    "render.py",
+)
 PATIENCE = timedelta(minutes=10)
 NOT_KEPT = ("person_link",)
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
@@ -42,10 +55,11 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
     state = read_state(lake)
     judged = [(str(s), name, arrival.no) for s in state.arrivals for name, arrival in state.current(s).items()]
     calendar = today()[:7] if standard.settings["disclosure"]["release"] == MONTHLY else ""
-    place = directory(lake)
-    postcodes = (place.stat().st_size, place.stat().st_mtime_ns) if place.exists() else ()
+    postcodes = fingerprint_of(directory(lake))
     code = fingerprint.code(*CODE)
-    return fingerprint.of(linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, calendar, code)
+    return fingerprint.of(
+        linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, calendar, code
+    )
 
 
 def is_due(standard: Standard, lake: Lake) -> bool:
@@ -130,8 +144,13 @@ def _keep_open(lake: Lake, built: Path) -> None:
     for area in ("open", "site"):
         shutil.rmtree(built / area)
         shutil.copytree(lake.path("current", area), built / area)
-    made, before = (json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json")))
-    write_text(built / "release.json", json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1))
+    made, before = (
+        json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json"))
+    )
+    write_text(
+        built / "release.json",
+        json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1),
+    )
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
@@ -198,7 +217,7 @@ def _describe(
     """release.json for everyone, and one in the protected area with its exact counts."""
     state = read_state(lake)
     inputs = [
-        {"provider": s.provider, "period": s.period, "layout": name, "arrival": a.no, "sha256": a.file(name).sha256}
+        {"provider": s.provider, "period": s.period, "layout": name, "arrival": a.no, "sha256": a.sha256_of(name)}
         for s in sorted(state.arrivals)
         for name, a in sorted(state.current(s).items())
     ]
@@ -218,7 +237,9 @@ def _describe(
     counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in _tables(con, "protected")}
     add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
     con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
-    disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {"sensitive": dict(facts["disclosure"].get("sensitive", {}))}
+    disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
+        "sensitive": dict(facts["disclosure"].get("sensitive", {}))
+    }
     disclosure["sensitive"].pop("__line__", None)
     facts["disclosure"] = disclosure
     write_text(built / "release.json", json.dumps(facts | {"tables": tables}, indent=1))

@@ -84,7 +84,7 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
         ledger.append(lake, "rejected", drop_id=identity, **facts)
         return "rejected"
     delivery_id = hashlib.sha256(json.dumps(sorted((f["layout"], f["sha256"]) for f in files)).encode()).hexdigest()
-    facts = {"provider": submission.provider, "period": submission.period, "drop_id": identity}
+    facts: dict[str, Any] = {"provider": submission.provider, "period": submission.period, "drop_id": identity}
     facts["submission_no"] = state.numbers.get(submission, len(state.numbers) + 1)
     if _is_current(state, submission, files, delivery_id):
         ledger.append(lake, "unchanged", **facts)
@@ -195,8 +195,7 @@ def _is_current(state: State, submission: Submission, files: list[dict[str, Any]
     if listed and listed[-1].outcome is None:
         return listed[-1].delivery_id == delivery_id
     current = state.current(submission)
-    same = [current.get(f["layout"]) and current[f["layout"]].file(f["layout"]).sha256 == f["sha256"] for f in files]
-    return all(same)
+    return all(f["layout"] in current and current[f["layout"]].sha256_of(f["layout"]) == f["sha256"] for f in files)
 
 
 def today() -> str:

@@ -63,11 +63,11 @@ def recognise(path: Path, standard: Standard, names: list[str]) -> Recognised:
     text = decode(head)
     best: tuple[float, Layout | None, tuple[str, ...]] = (0.0, None, ())
     for name in names:
-        layout = standard.layouts[name]
-        header = header_of(text, layout["format"]["delimiter"])
-        share = sum(e["column"] in header for e in layout.columns) / len(layout.columns)
+        tried = standard.layouts[name]
+        header = header_of(text, tried["format"]["delimiter"])
+        share = sum(e["column"] in header for e in tried.columns) / len(tried.columns)
         if share > best[0]:
-            best = (share, layout, header)
+            best = (share, tried, header)
     share, layout, header = best
     if layout is None or share < 0.5:
         return Recognised(None, header, "unknown_layout")

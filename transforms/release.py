@@ -30,7 +30,7 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
     if "person_no" in names and "person_id" not in names:
         join = " join protected.person as who on who.person_no = t.person_no"
         kept.append("who.person_id")
-    query = f"""select count(*), coalesce(sum(md5_number_lower(row({', '.join(kept)})::text)::hugeint), 0)
+    query = f"""select count(*), coalesce(sum(md5_number_lower(row({", ".join(kept)})::text)::hugeint), 0)
                 from {table} as t{join}"""
     n, total = con.execute(query).fetchone()
     return f"{n}-{total % (1 << 64):016x}"
@@ -39,7 +39,7 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
 def current_number(lake: Lake) -> int | None:
     """The release that is read now."""
     link = lake.path("current")
-    return int(Path(os.readlink(link)).name) if link.is_symlink() else None
+    return int(link.readlink().name) if link.is_symlink() else None
 
 
 def current_manifest(lake: Lake) -> dict[str, Any]:
@@ -60,9 +60,9 @@ def next_number(lake: Lake) -> int:
 def settle(lake: Lake) -> None:
     """After a crash between the ledger's line and the pointer: the pointer follows the ledger."""
     releases = read_state(lake).releases
-    if releases and lake.path("releases", releases[-1]["release"]).is_dir():
-        if current_number(lake) != releases[-1]["release"]:
-            _point(lake, releases[-1]["release"])
+    last = releases[-1]["release"] if releases else None
+    if last is not None and lake.path("releases", last).is_dir() and current_number(lake) != last:
+        _point(lake, last)
 
 
 def install_release(lake: Lake, built: Path, number: int, facts: dict[str, Any], keep: int) -> None:

@@ -180,9 +180,8 @@ def _rule(reader: Reader, path: Path, table: str, item: Row) -> list[Rule]:
 def suite(rules: tuple[Rule, ...], column_of: dict[str, str]) -> Any:
     """A Great Expectations suite over one shaped file; `column_of` names each rule's column of verdicts."""
     import great_expectations as gx
-    from great_expectations.expectations.row_conditions import Column
-
     import great_expectations.expectations as known
+    from great_expectations.expectations.row_conditions import Column
 
     expectations = []
     for rule in rules:

@@ -147,7 +147,10 @@ def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, scoring:
         "is_met": bool(now["is_met"]),
         "rejected_all": rule.rejects == "submission" and not now["is_met"],
         # Five of five is a whole share and hardly anybody: few rows weigh less than many.
-        "weight": scoring["weights"].get(rule.severity, 0) * share * now["failed"] / (now["failed"] + scoring["few_rows"]),
+        "weight": scoring["weights"].get(rule.severity, 0)
+        * share
+        * now["failed"]
+        / (now["failed"] + scoring["few_rows"]),
         "failed_before": before["failed"] if before else None,
         "was_met": bool(before["is_met"]) if before else None,
     }

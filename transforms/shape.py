@@ -95,6 +95,9 @@ def shape(
     )
     # Rows of one identity are found again by two hashes of it: 128 bits, so that no two people of a file ever meet.
     who = ", ".join(r["field"] for r in fields if r["topic"] in ("identity", "place") and r["field"] in layout.fields)
+    # Without a local id and a number nothing says that two rows are one person: each record is its own.
+    unknown = " and ".join(f"{name} is null" for name in ("local_patient_id", "nhs_number") if name in layout.fields)
+    who += f", case when {unknown or 'true'} then line end"
     hashed = f"select *, hash({who}) as identity_a, hash('b', {who}) as identity_b from"
     kept = f"{hashed} (select {final} from judged where not coalesce({refused}, false))"
     engine.copy(con, kept, made.kept, mark)
@@ -117,9 +120,9 @@ def _repeated(con: duckdb.DuckDBPyConnection, layout: Layout, bronze: Path, pres
     source = f"read_parquet('{bronze}')"
     con.execute(f"""
         create or replace table met_again as
-            select hash({', '.join(raw)}) as met from {source} group by met having count(*) > 1;
+            select hash({", ".join(raw)}) as met from {source} group by met having count(*) > 1;
         create or replace table repeated as
-            select {key} as key from {source} where hash({', '.join(raw)}) in (select met from met_again)
+            select {key} as key from {source} where hash({", ".join(raw)}) in (select met from met_again)
             group by key having count(*) > 1""")
     return key
 
@@ -201,7 +204,9 @@ def _final(
     """The columns of the shaped file, with what value-rejecting rules take away taken away."""
     provider = arrival.submission.provider
     stable = " and ".join(f"{name}_sent is not null" for name in layout.key)
-    message = " || ".join([f"part({text(v)})" for v in (provider, layout.table)] + [f"part({k}_sent)" for k in layout.key])
+    message = " || ".join(
+        [f"part({text(v)})" for v in (provider, layout.table)] + [f"part({k}_sent)" for k in layout.key]
+    )
     fallback = f"part({text(file.sha256)}) || part({text(file.layout)}) || part(line::text)"
     columns = [
         f"{arrival.submission_no}::integer as submission_no",

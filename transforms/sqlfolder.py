@@ -29,7 +29,9 @@ def ordered(folder: Path) -> list[Path]:
     files = {path.stem: path for path in sorted(folder.glob("*.sql"))}
     waits: dict[str, set[str]] = {}
     for name, path in files.items():
-        said = [line.removeprefix("-- after:") for line in path.read_text().splitlines() if line.startswith("-- after:")]
+        said = [
+            line.removeprefix("-- after:") for line in path.read_text().splitlines() if line.startswith("-- after:")
+        ]
         waits[name] = {other.strip() for line in said for other in line.split(",")}
         if unknown := waits[name] - set(files):
             raise OrderFault(f"{folder.name}/{name}.sql waits for {', '.join(sorted(unknown))}, which is not there")

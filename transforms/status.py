@@ -67,7 +67,7 @@ def _one(standard: Standard, state: State, submission: Submission, todo: set[str
 
 def _encryption(lake: Lake) -> str:
     """What the operating system says of the volume under the lake; "unknown" where it says nothing."""
-    device = os.stat(lake.root).st_dev
+    device = lake.root.stat().st_dev
     try:
         with open(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/dm/uuid", encoding="ascii") as handle:
             return "yes" if handle.read().startswith("CRYPT-") else "no"

@@ -189,9 +189,13 @@ def _count_people(
         for verdict, rows in (("false", counts[rule.id][1]), ("true", counts[rule.id][0] - counts[rule.id][1]))
     ]
     found = {(rule, verdict): -(-rows // most) for rule, verdict, rows in verdicts}
-    unsettled = [(rule, verdict) for (rule, verdict), at_least in found.items() if 0 < at_least < MANY_PEOPLE and most > 1]
+    unsettled = [
+        (rule, verdict) for (rule, verdict), at_least in found.items() if 0 < at_least < MANY_PEOPLE and most > 1
+    ]
     if unsettled:
-        wanted = [f"count(distinct {who}) filter ({shaped.column_of[rule]} is {verdict})" for rule, verdict in unsettled]
+        wanted = [
+            f"count(distinct {who}) filter ({shaped.column_of[rule]} is {verdict})" for rule, verdict in unsettled
+        ]
         row = con.execute(f"select {', '.join(wanted)} from shaped").fetchone()
         found |= dict(zip(unsettled, row, strict=True))
     return {rule.id: (found[rule.id, "false"], found[rule.id, "true"]) for rule in shaped.rules}
@@ -212,7 +216,7 @@ def _settle(
     rejecting = [rule for one in judged for rule in one.rejecting]
     outcome = "rejected" if rejecting else "accepted"
     if arrival.outcome != outcome:
-        facts = {"provider": arrival.submission.provider, "period": arrival.submission.period}
+        facts: dict[str, object] = {"provider": arrival.submission.provider, "period": arrival.submission.period}
         facts |= {"submission_no": arrival.submission_no, "arrival": arrival.no, "standard": standard.version}
         why = {"reason": "rule_broken", "detail": ", ".join(rejecting)} if rejecting else {}
         ledger.append(lake, outcome, **facts, **why)

@@ -14,7 +14,9 @@ def verify(lake: Lake) -> str:
     con = connect(lake)
     con.execute(f"attach '{lake.path('current')}/open/open.duckdb' as open (read_only)")
     secret = keys.load(lake, "protected").hex()
-    con.execute(f"attach '{lake.path('current')}/protected/protected.duckdb' as protected (read_only, encryption_key '{secret}')")
+    con.execute(
+        f"attach '{lake.path('current')}/protected/protected.duckdb' as protected (read_only, encryption_key '{secret}')"
+    )
     expected = dict(manifest["tables"]) | release.protected_manifest(lake)["tables"]
     wrong = [table for table, said in expected.items() if release.content_hash(con, table) != said]
     con.close()

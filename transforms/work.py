@@ -88,7 +88,9 @@ def chunks(standard: Standard, lake: Lake) -> list[list[str]]:
     size = 0
     most = min(CHUNK_SUBMISSIONS, -(-len(names) // 4))
     for name in names:
-        n_bytes = sum(f.n_bytes for a in state.arrivals.get(Submission.parse(name), []) if a.outcome is None for f in a.files)
+        n_bytes = sum(
+            f.n_bytes for a in state.arrivals.get(Submission.parse(name), []) if a.outcome is None for f in a.files
+        )
         if not pieces or len(pieces[-1]) >= most or size + n_bytes > CHUNK_BYTES:
             pieces.append([])
             size = 0
@@ -133,7 +135,9 @@ def _record_crash(lake: Lake, submission: Submission, stage: str, error: Excepti
     """Where it broke, without the message: a message can repeat a patient's value."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
-    ours = next((f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in reversed(frames) if "transforms" in f.filename), "")
+    ours = next(
+        (f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in reversed(frames) if "transforms" in f.filename), ""
+    )
     facts = {"provider": submission.provider, "period": submission.period, "stage": stage}
     number = read_state(lake).numbers.get(submission)
     ledger.append(lake, "crashed", **facts, submission_no=number, error=type(error).__name__, place=place, ours=ours)

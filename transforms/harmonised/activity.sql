@@ -5,6 +5,5 @@ select
     s.kind, r.event_date, r.attendance_code as outcome_code, r.specialty_code, r.site_code, r.line
 from one.record as r
 cross join one.submission as s
-join one.identity as p
-  on p.identity_a = r.identity_a and p.identity_b = r.identity_b and p.own_line = r.own_line
+join one.identity as p using (identity_a, identity_b)
 where s.kind is not null
