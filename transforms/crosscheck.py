@@ -110,7 +110,9 @@ def _twice(reader: Reader, rows: list[Row], key: tuple[str, ...], path: Path | N
         identity = tuple(row[name] for name in key)
         if identity in seen:
             first = seen[identity][LINE]
-            reader.fault(Path(row.get("path") or path or ""), row[LINE], f"{what} '{row[key[-1]]}' is here twice (line {first})")
+            reader.fault(
+                Path(row.get("path") or path or ""), row[LINE], f"{what} '{row[key[-1]]}' is here twice (line {first})"
+            )
         seen.setdefault(identity, row)
 
 

@@ -100,7 +100,10 @@ class _LineLoader(yaml.SafeLoader):
 
 
 def _mapping(loader: _LineLoader, node: yaml.MappingNode) -> Row:
-    return {**{str(key): value for key, value in loader.construct_mapping(node, deep=True).items()}, LINE: node.start_mark.line + 1}
+    return {
+        **{str(key): value for key, value in loader.construct_mapping(node, deep=True).items()},
+        LINE: node.start_mark.line + 1,
+    }
 
 
 _LineLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)

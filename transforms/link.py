@@ -20,7 +20,9 @@ KEPT = ("edge", "conflict", "person", "person_record", "in_force")
 
 def linked_fingerprint(standard: Standard, lake: Lake) -> str:
     """What linking reads: every harmonised identity, the agreements in force today, and our code."""
-    patients = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for path in lake.files("harmonised", "patient")]
+    patients = [
+        (path.split("harmonised/")[-1], fingerprint_of(Path(path))) for path in lake.files("harmonised", "patient")
+    ]
     agreements = [
         row
         for row in standard.tables["agreements"]

@@ -148,9 +148,18 @@ def _load(root: Path, version: str) -> Standard:
 def _layout(reader: Reader, path: Path) -> Layout:
     read = reader.yaml(path)
     needed = ("title", "table", "content", "key", "format", "columns", "care_setting", "stated_by")
-    optional = (
-        ["dates", "nhs_number", "nhs_number_traced", "practice", "collected_how", "drop", "ignore", "states", "restarts", "event_date"]
-    )
+    optional = [
+        "dates",
+        "nhs_number",
+        "nhs_number_traced",
+        "practice",
+        "collected_how",
+        "drop",
+        "ignore",
+        "states",
+        "restarts",
+        "event_date",
+    ]
     reader.keys(path, read, (*needed, *optional), needed)
     columns = [entry for entry in read.get("columns") or [] if isinstance(entry, dict)]
     for entry in columns:
