@@ -80,8 +80,8 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
         # A folder's name is the provider's own text: it is repeated only when it is a known code or a period.
         named = provider if provider in standard.providers else "unknown"
         period = period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown"
-        facts = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
-        ledger.append(lake, "rejected", drop_id=identity, **facts)
+        why = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
+        ledger.append(lake, "rejected", drop_id=identity, **why)
         return "rejected"
     delivery_id = hashlib.sha256(json.dumps(sorted((f["layout"], f["sha256"]) for f in files)).encode()).hexdigest()
     facts: dict[str, Any] = {"provider": submission.provider, "period": submission.period, "drop_id": identity}
