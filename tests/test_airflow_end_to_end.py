@@ -1,5 +1,6 @@
 """Files dropped into landing/ come out in the marts through a real scheduler, triggerer and watcher; and nothing stays."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -9,6 +10,7 @@ import time
 from pathlib import Path
 
 import duckdb
+import psutil
 import pytest
 
 from tests.synthetic import deliver
@@ -32,8 +34,28 @@ def service(word: str, **environment: str) -> str:
 def members(home: Path) -> list[str]:
     """What is alive of the session that the service started."""
     session = json.loads((home / "service.json").read_text())["session"]
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--sid", str(session)], capture_output=True, text=True)
-    return [line for line in listed.stdout.splitlines() if "<defunct>" not in line]
+    return [f"{one.pid} {' '.join(one.cmdline())}" for one in alive() if session_of(one) == session]
+
+
+def alive() -> list[psutil.Process]:
+    """Every process but those that have ended and wait to be collected."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return [one for one in psutil.process_iter() if one.status() != psutil.STATUS_ZOMBIE]
+    return alive()
+
+
+def session_of(process: psutil.Process) -> int | None:
+    with contextlib.suppress(ProcessLookupError):
+        return os.getsid(process.pid)
+    return None
+
+
+def listening_addresses(home: Path) -> set[str]:
+    """The addresses on which what the service started listens."""
+    session = json.loads((home / "service.json").read_text())["session"]
+    ours = [one for one in alive() if session_of(one) == session]
+    found = [c for one in ours for c in one.net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    return {connection.laddr.ip for connection in found}
 
 
 def command_line_tables(lake: Lake, beside: Path) -> dict[str, str]:
@@ -46,13 +68,13 @@ def command_line_tables(lake: Lake, beside: Path) -> dict[str, str]:
 
 
 def published_tables(root: Path) -> dict[str, str]:
-    return json.loads((root / "current" / "release.json").read_text(encoding="utf-8"))["tables"]
+    manifests = [root / "current" / "release.json", root / "current" / "protected" / "release.json"]
+    return {k: v for path in manifests for k, v in json.loads(path.read_text(encoding="utf-8"))["tables"].items()}
 
 
 def sessions() -> set[str]:
     """The session of every process that runs; one that has ended and waits to be collected does not."""
-    listed = subprocess.run(["ps", "-eo", "stat=,sid="], capture_output=True, text=True).stdout.splitlines()
-    return {line.split()[1] for line in listed if not line.startswith("Z")}
+    return {str(session_of(one)) for one in alive()}
 
 
 def wait_for(what, seconds: float):
@@ -90,10 +112,7 @@ def running(settings):
 
 def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothing(running, lake, home, tmp_path):
     assert "http://127.0.0.1:" in running
-    listening = subprocess.run(["ss", "-ltnp"], capture_output=True, text=True).stdout
-    alive = {line.split()[0] for line in members(home)}
-    ours = [line for line in listening.splitlines() if any(f"pid={pid}," in line for pid in alive)]
-    assert ours and all("127.0.0.1:" in line for line in ours)
+    assert listening_addresses(home) == {"127.0.0.1"}
 
     first = deliver(lake.path("landing"), "ZZ1", "2026-08", {"pas_patient": 40, "sus_outpatient": 80})
     deliver(lake.path("landing"), "ZP001", "2026-08", {"emis_patient": 40, "emis_observation": 60})
