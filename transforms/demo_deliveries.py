@@ -94,7 +94,7 @@ def deliver(
     seldom = setting.source.settings["seldom"]
     is_recent = position >= len(setting.periods) - int(setting.source.settings["periods_of_most"])
     for layout, content in contents.items():
-        if layout in seldom["layouts"] and not is_recent and period[-2:] not in seldom["months"]:
+        if layout in seldom["layouts"] and not is_recent and int(period[-2:]) not in seldom["months"]:
             continue
         table, wrong = content.cut(position)
         if not len(table):  # nothing new in a month: no file, for an empty one is refused
