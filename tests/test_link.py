@@ -376,6 +376,21 @@ def test_the_order_of_rows_decides_nothing(cells, random):
     assert messages(cells) == messages(shuffled)
 
 
+def test_whose_birth_date_stands_for_a_person_does_not_hang_on_chance():
+    rows = [
+        ("ZZ1", "1", "sus_outpatient", "2026-09", "9990000123", "", "1980-05-03", ""),
+        ("ZZ2", "1", "pas_patient", "2026-09", "9990000123", "01", "1980-03-05", "Carter"),
+    ]
+    found = {
+        linked("\n".join([HEADER, *(" | ".join(row) for row in order)]))
+        .execute("select birth_date::text from linked.person")
+        .fetchall()[0]
+        for order in (rows, rows[::-1])
+        for _ in range(5)
+    }
+    assert found == {("1980-03-05",)}  # the one that stands beside the verified number
+
+
 def test_a_lake_is_linked_once_and_again_only_when_something_changed(tmp_path, monkeypatch):
     lakes.hasten(monkeypatch)
     lake, standard = lakes.new_lake(tmp_path), load()

@@ -4,7 +4,7 @@
 with dated as (
     -- The date that the provider gave last stands for the local id; others either agree with it or are somebody else.
     select provider, record_key, arg_max(birth_date, (seen_on, n_records, birth_date)) as main_date,
-           arg_max(given_name, seen_on) as main_given, arg_max(family_name, seen_on) as main_family
+           arg_max(given_name, (seen_on, given_name)) as main_given, arg_max(family_name, (seen_on, family_name)) as main_family
     from linked.node where birth_date is not null group by provider, record_key
 ),
 grouped as (

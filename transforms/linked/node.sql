@@ -15,8 +15,8 @@ select row_number() over (order by provider, record_key, birth_date, number)::in
        provider, record_key, birth_date, number,
        coalesce(bool_or(number is not null and (is_number_traced or list_contains(getvariable('verified'),
                 nhs_number_status))), false) as is_verified,
-       arg_max(given_name, (seen_on, submission_no)) as given_name,
-       arg_max(family_name, (seen_on, submission_no)) as family_name,
+       arg_max(given_name, (seen_on, submission_no, given_name)) as given_name,
+       arg_max(family_name, (seen_on, submission_no, family_name)) as family_name,
        max(seen_on) as seen_on, sum(n_records) as n_records,
        bool_and(is_key_stable) as is_key_stable
 from claimed

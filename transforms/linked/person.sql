@@ -5,7 +5,7 @@
 -- well where two people of one provider share a local id.
 with person as (
     select person_no, min(record_key) as record_key, count(distinct provider) as n_providers,
-           any_value(birth_date) as birth_date, min(number) filter (is_verified) as number
+           arg_min(birth_date, (not is_verified, record_key, birth_date)) as birth_date, min(number) filter (is_verified) as number
     from linked.person_member group by person_no
 ),
 holder as (

@@ -2,18 +2,19 @@
 -- after: person_link
 with seen as (
     select l.person_no, h.*, l.care_setting, strptime(h.period || '-01', '%Y-%m-%d')::date as seen_on,
-           coalesce(r.place, 99) as setting_place
+           -- Of two records of one month the care setting decides, then anything that decides the same each time.
+           (strptime(h.period || '-01', '%Y-%m-%d'), -coalesce(r.place, 99), h.provider, h.layout, h.patient_no) as latest_of
     from harmonised.patient as h
     join protected.person_link as l using (submission_no, layout, patient_no)
     left join standard.rank as r on r.kind = 'care_settings' and r.name = l.care_setting
 ),
 latest as (
     select person_no,
-           arg_max(birth_date, (seen_on, -setting_place)) as birth_date,
-           arg_max(death_date, (seen_on, -setting_place)) as death_date,
-           code_form(arg_max(sex, (seen_on, -setting_place)), 6) as sex,
-           arg_max(postcode, (seen_on, -setting_place)) as postcode,
-           code_form(arg_max(gp_practice_code, (seen_on, -setting_place)), 6) as gp_practice_code,
+           arg_max(birth_date, latest_of) as birth_date,
+           arg_max(death_date, latest_of) as death_date,
+           code_form(arg_max(sex, latest_of), 6) as sex,
+           arg_max(postcode, latest_of) as postcode,
+           code_form(arg_max(gp_practice_code, latest_of), 6) as gp_practice_code,
            min(seen_on) as first_seen_on, max(seen_on) as last_seen_on,
            count(distinct provider) as n_providers, sum(n_records)::bigint as n_records
     from seen group by person_no
