@@ -49,6 +49,8 @@ CLEANED = {
     "clean_boolean(null)": None,
     "digit(9991234567, 10)": 6,
     "digit(9991234567, 1000000000)": 9,
+    "weighed(99911, 10)": 256,
+    "weighed(0, 5)": 0,
     "is_issuable(9434765919)": True,
     "is_issuable(9434765918)": False,
     "is_issuable(1111111111)": False,

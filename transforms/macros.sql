@@ -26,14 +26,18 @@ create or replace macro code_form(sent, at_most) as
          then upper(clean_text(sent)) end;
 
 -- digit(9991234567, 10) -> 6: one digit of a whole number, by its place value.
-create or replace macro digit(number, place) as number // place % 10;
+create or replace macro digit(number, place) as number // place::integer % 10;
+
+-- weighed(99911, 10) -> 9*10 + 9*9 + 9*8 + 1*7 + 1*6 = 256: five digits, the first of which weighs `first`.
+create or replace macro weighed(half, first) as
+    digit(half, 10000) * first + digit(half, 1000) * (first - 1) + digit(half, 100) * (first - 2)
+    + digit(half, 10) * (first - 3) + digit(half, 1) * (first - 4);
 
 -- is_issuable(9991111131) -> true; is_issuable(1111111111) -> false: ten equal digits; is_issuable(1000000001) -> false.
+-- The two halves of the number are small integers, which are divided in half the time.
 create or replace macro is_issuable(number) as
     number % 1111111111 <> 0 and number % 1000000001 <> 0 and number not in (123456789, 1234567890)
-    and (digit(number, 1000000000) * 10 + digit(number, 100000000) * 9 + digit(number, 10000000) * 8
-       + digit(number, 1000000) * 7 + digit(number, 100000) * 6 + digit(number, 10000) * 5 + digit(number, 1000) * 4
-       + digit(number, 100) * 3 + digit(number, 10) * 2 + number % 10) % 11 = 0;
+    and (weighed((number // 100000)::integer, 10) + weighed((number % 100000)::integer, 5)) % 11 = 0;
 
 -- is_nhs_number('9991111131') -> true; '9991111132' -> false (check digit); '0000000000' -> false (a placeholder).
 -- Modulus 11: the first nine digits weigh 10 to 2; 11 minus the remainder is the tenth, 11 counts as 0, 10 is never issued.
