@@ -72,7 +72,6 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
             "care_setting": layout["care_setting"],
             "is_number_traced": bool(layout["nhs_number_traced"]),
             "restarts": layout["restarts"] or "",
-            "is_practice": layout["practice"] == "provider",
         }
         for layout in standard.layouts.values()
     ]
@@ -112,7 +111,6 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         "collected": collected,
         "characteristic": characteristics,
         "rank": ranks,
-        "number_status": standard.settings["nhs_number"]["statuses"],
     }
     for name, rows in tables.items():
         add_table(con, f"standard.{name}", rows)

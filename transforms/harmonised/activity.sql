@@ -1,5 +1,4 @@
 -- One row per event.
--- after: patient
 select
     r.submission_no, s.provider, s.period, s.layout, p.patient_no, r.record_key, r.is_key_stable,
     s.kind, r.event_date, r.attendance_code as outcome_code, r.specialty_code, r.site_code, r.line
