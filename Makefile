@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 # Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo up down test test-all check check-only fix bench lock
+.PHONY: help demo up down browser test test-all check check-only fix bench lock
 
 help:
 	@echo "make demo    invented extracts through the whole service: ends by itself, prints what came out"
@@ -29,10 +29,13 @@ up: .venv/installed
 down: .venv/installed
 	@$(PYTHON) scripts/airflow_service.py down
 
-test: .venv/installed
+browser:
+	@sh scripts/install_browser.sh
+
+test: .venv/installed browser
 	$(PYTHON) -m pytest -m "not slow"
 
-test-all: .venv/installed
+test-all: .venv/installed browser
 	$(PYTHON) -m pytest
 
 check: check-only test

@@ -17,57 +17,71 @@ from pathlib import Path
 STAGES = ("receive", "ingest", "validate", "feedback", "harmonise")
 
 
-def measured(name: str, folder: Path, rows: int) -> dict[str, float]:
+def measured(name: str, folder: Path, rows: int, case: str = "events") -> dict[str, float]:
     """Run one measurement in a process of its own. Returns seconds, peak megabytes and seconds of importing."""
     environment = {**os.environ, "LAKE": str(folder / "lake"), "KEYS": str(folder / "keys"), "THREADS": "2"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
-    command = [sys.executable, "-m", "bench.measure", name, str(folder), str(rows)]
+    command = [sys.executable, "-m", "bench.measure", name, str(folder), str(rows), case]
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     if done.returncode:
         sys.exit(f"{name} failed:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def median(name: str, folder: Path, rows: int, times: int) -> dict[str, float]:
+def median(name: str, folder: Path, rows: int, times: int, case: str = "events") -> dict[str, float]:
     """The median of several runs of one measurement."""
     runs = []
     for number in range(times):
         print(f"  {name} {number + 1}/{times}", end="\r", file=sys.stderr, flush=True)
-        runs.append(measured(name, folder, rows))
+        runs.append(measured(name, folder, rows, case))
     return {key: statistics.median(run[key] for run in runs) for key in runs[0]}
 
 
 def main() -> None:
     options = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     options.add_argument("--rows", type=int, default=5_000_000)
+    options.add_argument("--people", type=int, default=1_000_000)
     options.add_argument("--pandas-rows", type=int, default=1_000_000)
     options.add_argument("--times", type=int, default=3)
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        measured("make", folder, chosen.rows)
-        size = (folder / "extract.csv").stat().st_size / 1e6
-        print(f"outpatient delivery: {chosen.rows:,} rows, 30 columns, {size:,.0f} MB; median of {chosen.times}\n")
-        print(f"{'':34}{'seconds':>9}{'peak MB':>9}{'x floor':>9}")
-        floor = median("floor", folder, chosen.rows, chosen.times)
-        show("floor: bare DuckDB CSV to Parquet", floor, floor)
-        stages = {name: median(name, folder, chosen.rows, chosen.times) for name in STAGES}
-        for name, found in stages.items():
-            show(name, found, floor)
-        path = {
-            "seconds": sum(found["seconds"] for found in stages.values()),
-            "megabytes": max(found["megabytes"] for found in stages.values()),
-        }
-        show("whole per-submission path", path, floor)
+        floor = path("events", "outpatient delivery", folder / "events", chosen.rows, chosen.times)
         show("importing Great Expectations, once", median("importing", folder, 0, chosen.times), floor)
-        pandas = median("pandas", folder, chosen.pandas_rows, chosen.times)
+        pandas = median("pandas", folder / "events", chosen.pandas_rows, chosen.times)
         scale = chosen.rows / chosen.pandas_rows
         show(f"Great Expectations on pandas, {chosen.pandas_rows / 1e6:g} M", pandas, floor)
-        ours = median("judge", folder, chosen.rows, chosen.times)
+        ours = median("judge", folder / "events", chosen.rows, chosen.times)
         show("the same rules pushed down, all rows", ours, floor)
-        print(f"\nper row, pushed down is {pandas['seconds'] * scale / ours['seconds']:.0f} times as fast as on pandas")
+        print(
+            f"\nper row, pushed down is {pandas['seconds'] * scale / ours['seconds']:.0f} times as fast as on pandas\n"
+        )
+        shutil.rmtree(folder / "events")
+        path("people", "people with every characteristic", folder / "people", chosen.people, chosen.times)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str, float]:
+    """Print every stage of one delivery, and the whole. Returns what the floor took."""
+    folder.mkdir()
+    measured("make", folder, rows, case)
+    with open(folder / "extract.csv", encoding="utf-8") as handle:
+        n_columns = len(handle.readline().split(","))
+    size = (folder / "extract.csv").stat().st_size / 1e6
+    print(f"{title}: {rows:,} rows, {n_columns} columns, {size:,.0f} MB; median of {times}\n")
+    print(f"{'':34}{'seconds':>9}{'peak MB':>9}{'x floor':>9}")
+    floor = median("floor", folder, rows, times, case)
+    show("floor: bare DuckDB CSV to Parquet", floor, floor)
+    stages = {name: median(name, folder, rows, times, case) for name in STAGES}
+    for name, found in stages.items():
+        show(name, found, floor)
+    whole = {
+        "seconds": sum(found["seconds"] for found in stages.values()),
+        "megabytes": max(found["megabytes"] for found in stages.values()),
+    }
+    show("whole per-submission path", whole, floor)
+    return floor
 
 
 def show(name: str, found: dict[str, float], floor: dict[str, float]) -> None:

@@ -15,11 +15,26 @@ from transforms.arrivals import read_state
 from transforms.lake import Lake, Submission
 from transforms.standard import load
 
-PROVIDER, PERIOD = "ZZ1", "2026-09"
+PERIOD = "2026-09"
+CASES = {
+    "events": "sus_outpatient",
+    "people": "small_csv",
+}  # few coded columns and many rows a person; every characteristic
+LAYOUT = CASES[sys.argv[4] if len(sys.argv) > 4 else "events"]
+PROVIDER = next(row["code"] for row in load().tables["providers"] if LAYOUT in row["layouts"].split())
 SUBMISSION = Submission(PROVIDER, PERIOD)
 
 
 def make(folder: Path, rows: int) -> None:
+    """The delivery of the case."""
+    if CASES["people"] == LAYOUT:
+        make_people(folder, rows)
+    else:
+        make_events(folder, rows)
+    keys.initialise(Lake.from_environment().prepare())
+
+
+def make_events(folder: Path, rows: int) -> None:
     """An outpatient file of HES-like columns for a fifth as many people as rows, with faults in some per cent."""
     letters = "['A','A','A','A','B','C','D','E','F','G','H','J','K','L','M','N','P','R','S','Z','99','a','X7','PA ']"
     con = duckdb.connect()
@@ -48,7 +63,34 @@ def make(folder: Path, rows: int) -> None:
             (chance % 300)::text as WAITDAYS, (chance % 8)::text as OPERSTAT, (chance % 5)::text as LOCCLASS, '01' as ADMINCAT
         from event as e join person as p on p.i = e.person order by e.i
     ) to '{folder}/extract.csv' (header)""")
-    keys.initialise(Lake.from_environment().prepare())
+
+
+def make_people(folder: Path, rows: int) -> None:
+    """A file of people with every characteristic: each coded column holds values of its own maps, and blanks."""
+    standard = load()
+    layout = standard.layouts[LAYOUT]
+    kinds = {row["field"]: row["type"] for row in standard.fields_of(layout.table)}
+    columns = []
+    for place, entry in enumerate(layout.columns):
+        chance = f"hash(i * 64 + {place})"
+        form = layout["dates"][0]
+        written = {
+            "date": f"strftime(date '1930-01-01' + ({chance} % 34000)::integer, '{form}')",
+            "boolean": "'N'",
+            "nhs_number": "(9990000000 + (i * 10) % 9999990)::text",
+            "postcode": f"'ZX' || (1 + {chance} % 9) || ' ' || ({chance} % 10) || 'AA'",
+        }
+        value = written.get(kinds[entry["field"]], "'P' || i")
+        if entry.get("vocabulary"):
+            known = [row["value"] for row in standard.code_maps if row["vocabulary"] == entry["vocabulary"][0]
+                     and row["system"] == standard.characteristics()[entry["field"]]]  # fmt: skip
+            listed = ", ".join("'" + word.replace("'", "''") + "'" for word in known[:200])
+            value = f"case when {chance} % 10 < 4 then '' else [{listed}][1 + ({chance} // 10 % {len(known[:200])})::integer] end"
+        columns.append(value + ' as "' + entry["column"].replace('"', '""') + '"')
+    con = duckdb.connect()
+    delimiter = layout["format"]["delimiter"]
+    con.execute(f"""copy (select {", ".join(columns)} from range({rows}) as t(i))
+                    to '{folder}/extract.csv' (header, delimiter '{delimiter}')""")
 
 
 def floor(folder: Path, rows: int) -> None:
@@ -96,7 +138,7 @@ def importing(folder: Path, rows: int) -> None:
 
 
 def _validated(folder: Path) -> str:
-    return str(Lake.from_environment().current_file("validated", "appointment", SUBMISSION, "sus_outpatient"))
+    return str(Lake.from_environment().current_file("validated", load().layouts[LAYOUT].table, SUBMISSION, LAYOUT))
 
 
 def judge(folder: Path, rows: int) -> None:
@@ -112,10 +154,10 @@ def _shaped(folder: Path):
     from transforms.shape import Shaped, sent_columns
 
     standard = load()
-    rules = standard.rules_in_force("sus_outpatient", PERIOD)
+    rules = standard.rules_in_force(LAYOUT, PERIOD)
     columns = {rule.id: f"rule_{place:03d}" for place, rule in enumerate(rules, start=1)}
     columns |= {f"when {r.id}": f"when_{p:03d}" for p, r in enumerate(rules, start=1) if r.when and r.expect}
-    made = Shaped(Path(_validated(folder)), Path("-"), rules, columns, sent_columns(standard, "sus_outpatient"))
+    made = Shaped(Path(_validated(folder)), Path("-"), rules, columns, sent_columns(standard, LAYOUT))
     con = duckdb.connect()
     con.execute("set threads = 2")
     con.execute(f"create view shaped as select * from {made.source()}")

@@ -8,6 +8,14 @@ Promise: the same call writes the same bytes, and every fault is in the `Deliver
     sent.people["pas_patient"][0].ethnic_category  who that really is
     sent.lines("trailing_space")                   [7, 19, 33]
 
+Every layout of standards/ can be delivered. `overrides` puts raw values into the first rows, one a row, by layout and by
+column, by field, or by the characteristic that a column of codes states; `truth` says what the values of a row mean:
+
+    sent = deliver(landing, "ZM01", "2026-09", {"mhsds_patient": 9}, overrides={"mhsds_patient": {"disability": ["", "X9"]}})
+    sent.rows["mhsds_patient"][1]["DisabCode"]     "X9"
+    sent.truth["mhsds_patient"][4]["disability"]   the code of ours that line 5 means
+    deliver(landing, "ZP025", "2026-09", {"tpp_code": 9}, overrides={"tpp_code": {"ethnic_category": ["9i0..", "9SZ.."]}})
+
 Row faults (name: how many rows; each row gets one at most):
     lower_case · trailing_space · blank · second_character · lone_9 · not_known · not_stated · unrecognised · word
         in the ethnic category (for GP observations, `unrecognised` is a code that no map knows)
@@ -27,8 +35,12 @@ import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
+
+from tests import synthetic_layouts
+from tests.synthetic_layouts import shipped
+from transforms.demo_fhir import as_resources
 
 Row = dict[str, str]
 
@@ -130,6 +142,7 @@ class Delivery:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     people: dict[str, list[Person]] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    truth: dict[str, list[Row]] = field(default_factory=dict)  # of layouts that have no function of their own here
 
     def lines(self, fault: str, layout: str | None = None) -> list[int]:
         """The lines that have a fault, in order."""
@@ -191,6 +204,7 @@ def deliver(
     manifest: bool = False,
     first_person: int = 0,
     edit: Callable[[str, list[Row]], list[Row]] | None = None,
+    overrides: Mapping[str, Mapping[str, list[str]]] | None = None,
 ) -> Delivery:
     """Write one delivery of `rows` rows per layout, `_READY` last. `edit(layout, rows)` may change the rows before they are written."""
     faults = dict(faults or {})
@@ -203,15 +217,24 @@ def deliver(
     files = []
     for layout, n in layouts.items():
         people = [person(first_person + i, seed) for i in range(n)]
-        rows = [_ROW[layout](item, i + 1, provider, period) for i, item in enumerate(people)]
+        rows = []
+        for i, item in enumerate(people):
+            made = _ROW[layout](item, i + 1, provider, period) if layout in _ROW else None
+            row, truth = (made, {}) if made else synthetic_layouts.row_of(layout, item, i + 1, provider, period)
+            rows.append(row)
+            sent.truth.setdefault(layout, []).append(truth)
         _apply(sent, layout, rows, faults, draw)
+        for name_of, values in (overrides or {}).get(layout, {}).items():
+            column = synthetic_layouts.column_for(layout, name_of)
+            for row, value in zip(rows, values, strict=False):
+                row[column] = value
         if edit:
             rows = edit(layout, rows)
         sent.rows[layout], sent.people[layout] = rows, people
-        columns = list(rows[0]) if rows else COLUMNS[layout].split()
+        columns = list(rows[0]) if rows else COLUMNS.get(layout, "").split()
         content = _bytes(sent, layout, columns, rows, faults)
         for copy in ("", "-again")[: 2 if faults.get("two_files_one_role") else 1]:
-            path = sent.path / f"{provider}_{layout}_{period.replace('-', '')}{copy}.csv"
+            path = sent.path / f"{provider}_{layout}_{period.replace('-', '')}{copy}.{_kind(layout)}"
             path.write_bytes(content)
             files.append((path, len(rows)))
     for fault in DELIVERY_FAULTS:
@@ -224,6 +247,19 @@ def deliver(
         wants = manifest or faults.get("wrong_hash") or faults.get("wrong_row_count")
         (sent.path / "_READY").write_text(_manifest(files, faults) if wants else "", encoding="utf-8")
     return sent
+
+
+def _kind(layout: str) -> str:
+    """How a layout's files are written: csv or ndjson."""
+    return "csv" if layout in _ROW else shipped().layouts[layout]["format"]["kind"]
+
+
+def _parts(layout: str) -> dict[str, str]:
+    return PARTS[layout] if layout in PARTS else synthetic_layouts.parts(layout)
+
+
+def _day_format(layout: str) -> str:
+    return DATE_FORMAT.get(layout, "%Y-%m-%d") if layout in _ROW else shipped().layouts[layout]["dates"][0]
 
 
 def _manifest(files: list[tuple[Path, int]], faults: Mapping[str, int | bool]) -> str:
@@ -346,8 +382,8 @@ def _malform(value: str) -> str:
     return value[:-1] + str((int(value[-1]) + 1) % 10)
 
 
-def _as_date(value: str) -> date:
-    return date.fromisoformat(value) if "-" in value else date(int(value[6:]), int(value[3:5]), int(value[:2]))
+def _as_date(value: str, day: str) -> date:
+    return datetime.strptime(value, day).date()
 
 
 ROW_FAULTS: dict[str, tuple[str, Callable[[str], str] | None]] = {
@@ -395,7 +431,7 @@ def _apply(sent: Delivery, layout: str, rows: list[Row], faults: Mapping[str, in
         if fault not in ROW_FAULTS or not wanted:
             continue
         part, change = ROW_FAULTS[fault]
-        column = PARTS[layout].get(part)
+        column = _parts(layout).get(part)
         if column is None:
             continue
         if len(free) < int(wanted):
@@ -408,9 +444,9 @@ def _apply(sent: Delivery, layout: str, rows: list[Row], faults: Mapping[str, in
 
 
 def _special(fault: str, layout: str, value: str, first: str) -> str:
-    day = DATE_FORMAT.get(layout, "%Y-%m-%d")
+    day = _day_format(layout)
     if fault == "swapped_birth_date":  # the day is made 12 or less, so that the swap gives another real date
-        born = _as_date(value)
+        born = _as_date(value, day)
         return date(born.year, born.day % 12 + 1, born.month).strftime(day)
     if fault in ("future_birth_date", "future_date"):
         return date(2062, 5, 17).strftime(day)
@@ -429,7 +465,9 @@ def _bytes(sent: Delivery, layout: str, columns: list[str], rows: list[Row], fau
     if faults.get("unknown_layout"):
         return b"colour,shape\nred,round\n"
     if faults.get("missing_mandatory_column"):
-        columns = [column for column in columns if column != PARTS[layout]["mandatory"]]
+        columns = [column for column in columns if column != _parts(layout)["mandatory"]]
+    if _kind(layout) == "ndjson":
+        return _resources(layout, columns, rows, faults)
     text = io.StringIO()
     extra = ["SURPRISE"] if faults.get("unknown_column") else []
     writer = csv.DictWriter(
@@ -446,9 +484,23 @@ def _bytes(sent: Delivery, layout: str, columns: list[str], rows: list[Row], fau
     if faults.get("ragged_row"):
         content += "one value only\n"
     if faults.get("cp1252"):
-        name = PARTS[layout].get("name")
+        name = _parts(layout).get("name")
         if name and rows:  # a name that is not the same bytes in UTF-8
             content = content.replace(rows[0][name], "Zoë", 1)
             rows[0][name] = "Zoë"
         return content.encode("cp1252")
+    return content.encode("utf-8-sig" if faults.get("bom") else "utf-8")
+
+
+def _resources(layout: str, columns: list[str], rows: list[Row], faults: Mapping[str, int | bool]) -> bytes:
+    """The file as a server's bulk export would write it: one resource a line."""
+    if faults.get("header_only"):
+        return b"\n"
+    extra = {"surprise": "?"} if faults.get("unknown_column") else {}
+    kept = [{column: row[column] for column in columns} | extra for row in rows]
+    content = as_resources(kept, shipped().layouts[layout]["format"]["resource"])
+    if faults.get("ragged_row"):
+        content += '{"resourceType": "Patient", \n'
+    if faults.get("crlf"):
+        content = content.replace("\n", "\r\n")
     return content.encode("utf-8-sig" if faults.get("bom") else "utf-8")

@@ -4,16 +4,20 @@ import csv
 import hashlib
 import io
 import json
+import re
 from pathlib import Path
 
+import duckdb
 import nhs_number
 import pandas as pd
 import pytest
 
 from transforms import demo_data as module
 from transforms.demo_data import OtherDemoData, demo_data
-from transforms.demo_deliveries import DELIMITER
+from transforms.demo_deliveries import DELIMITER, RESOURCE
 from transforms.demo_people import Source
+from transforms.fhirpath import query
+from transforms.standard import load
 
 PEOPLE = 6000
 
@@ -30,13 +34,24 @@ def truth(lake: Path, name: str) -> pd.DataFrame:
 
 
 def read(lake: Path, provider: str, period: str, delivery: str, layout: str) -> list[dict[str, str]]:
-    path = lake / "landing" / provider / period / delivery / f"{provider}_{layout}_{period.replace('-', '')}.csv"
-    content = path.read_bytes()
+    folder = lake / "landing" / provider / period / delivery
+    content = next(folder.glob(f"{provider}_{layout}_{period.replace('-', '')}.*")).read_bytes()
+    if layout in RESOURCE:
+        return paths_read(content.decode(), layout)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = content.decode("cp1252")
     return list(csv.DictReader(io.StringIO(text), delimiter=DELIMITER.get(layout, ",")))
+
+
+def paths_read(text: str, layout: str) -> list[dict[str, str]]:
+    """What the layout's paths find in each resource."""
+    con, paths = duckdb.connect(), [entry["column"] for entry in load().layouts[layout].columns]
+    con.execute("create table sent (no integer, resource json)")
+    con.executemany("insert into sent values (?, ?)", list(enumerate(text.splitlines())))
+    found = con.execute(query(paths, [], "(from sent order by no)")).fetchall()
+    return [dict(zip(paths, (value or "" for value in row), strict=True)) for row in found]
 
 
 def everything(folder: Path) -> dict[str, str]:
@@ -154,7 +169,7 @@ def test_the_docstring_lists_every_fault_with_its_rates():
     said = " ".join((module.__doc__ or "").split())
     for row in Source(module.STANDARDS).faults:
         assert row["fault"] in said
-        line = next(line for line in module.__doc__.splitlines() if line.strip().startswith(row["fault"]))
+        line = re.search(rf"\n    {row['fault']} .*(\n {{20,}}.*)*", module.__doc__)[0]
         assert f"{float(row['rate']) * 100:g} %" in line
         assert row["providers"] in line
     for row in Source(module.STANDARDS).settings["deliveries"]:
@@ -165,7 +180,7 @@ def test_deliveries_are_what_the_truth_says(lake):
     outcome = truth(lake, "outcome")
     folders = {(p.parts[-3], p.parts[-2], p.parts[-1]) for p in (lake / "landing").glob("*/*/*")}
     assert folders == set(outcome[["provider", "period", "delivery"]].itertuples(index=False, name=None))
-    assert outcome["provider"].nunique() == 32
+    assert outcome["provider"].nunique() == 39
     in_force = outcome[outcome["is_in_force"]].groupby("provider")["period"].nunique()
     assert in_force["ZZ7"] == in_force["ZP024"] == 24
     assert in_force["ZZ1"] == 3
@@ -227,3 +242,72 @@ def test_attendance_differs_by_deprivation(lake):
 def test_carers_are_named_only_in_columns_that_are_dropped(lake):
     rows = read(lake, "ZZ1", "2026-10", "2026-11-08", "pas_patient")
     assert any(row["CARER_NAME"] for row in rows)
+
+
+NEW = {
+    "ZZ1": ("sus_admitted", "ecds"),
+    "ZP025": ("tpp_patient", "tpp_code"),
+    "ZM01": ("mhsds_patient",),
+    "ZC01": ("csds_patient",),
+    "ZL01": ("social_care",),
+    "ZV01": ("small_csv",),
+    "ZF01": ("fhir_patient",),
+}
+
+
+def last_file(lake: Path, provider: str, layout: str) -> list[dict[str, str]]:
+    folder = next((lake / "landing" / provider / "2026-10").iterdir())
+    return read(lake, provider, "2026-10", folder.name, layout)
+
+
+@pytest.mark.parametrize(("provider", "layout"), [(p, layout) for p, layouts in NEW.items() for layout in layouts])
+def test_every_layout_has_a_sender_whose_rows_are_known_people(lake, provider, layout):
+    rows = last_file(lake, provider, layout)
+    assert len(rows) >= 4
+    known = set(load().layouts[layout].known_columns)
+    assert set(rows[0]) <= known
+    record = truth(lake, "record").query("layout == @layout and provider == @provider")
+    local = load().layouts[layout].fields["local_patient_id"]["column"]
+    assert {row[local] for row in rows if row[local]} <= set(record["local_patient_id"])
+
+
+def test_every_layout_of_the_standard_is_sent_by_somebody():
+    sent = {name for row in Source(module.STANDARDS).providers for name in row["layouts"].split()}
+    assert sent == set(load().layouts)
+
+
+def test_services_know_people_whom_others_know_too(lake):
+    record = truth(lake, "record").query("person_no > 0")
+    elsewhere = set(record[~record["provider"].isin(["ZM01", "ZC01", "ZL01", "ZV01", "ZF01"])]["person_no"])
+    for provider in ("ZM01", "ZC01", "ZL01", "ZV01", "ZF01"):
+        assert record[record["provider"] == provider]["person_no"].isin(elsewhere).mean() > 0.8
+
+
+def test_a_practice_with_systmone_has_patients_of_its_own(lake):
+    record = truth(lake, "record")
+    lists = record[record["layout"].isin(["emis_patient", "tpp_patient"]) & (record["person_no"] > 0)]
+    systmone = set(lists.query("layout == 'tpp_patient'")["person_no"])
+    assert systmone
+    assert not systmone & set(lists.query("layout == 'emis_patient'")["person_no"])
+
+
+def test_a_charity_writes_words(lake):
+    rows = last_file(lake, "ZV01", "small_csv")
+    words = {row["Ethnicity"] for row in rows}
+    assert len(words) > 8
+    assert any(" " in word for word in words)
+    assert not any(len(word) == 1 for word in words)
+
+
+def test_every_coded_column_of_the_services_is_filled_in_sometimes(lake):
+    for provider in ("ZM01", "ZC01", "ZL01", "ZV01", "ZF01"):
+        [layout] = NEW[provider]
+        months = [folder.name for folder in sorted((lake / "landing" / provider).iterdir())]
+        rows = [
+            row
+            for month in months
+            for row in read(lake, provider, month, next((lake / "landing" / provider / month).iterdir()).name, layout)
+        ]
+        for entry in load().layouts[layout].columns:
+            if entry.get("vocabulary"):
+                assert any(row[entry["column"]] for row in rows), entry["column"]

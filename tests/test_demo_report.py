@@ -18,11 +18,19 @@ from transforms.work import pending, run_chunk
 
 # Every special delivery, and every fault that one provider alone has, in as few submissions as can be.
 PROVIDERS = ("ZZ1", "ZZ2", "ZZ3", "ZZ4", "ZZ8", "ZP005", "ZP007", "ZP009", "ZP014", "ZP022")
+PROVIDERS += ("ZP025", "ZM01", "ZC01", "ZL01", "ZV01", "ZF01")  # a sender of each other layout
 FOUND_BY_A_RULE = (
     "missing_nhs_number", "malformed_nhs_number", "placeholder_nhs_number", "missing_postcode", "missing_value",
     "future_birth_date", "future_date", "duplicate_key", "missing_local_id", "unrecognised_value", "spreadsheet_code",
 )  # fmt: skip
-HARMLESS = ("spaced_nhs_number", "postcode_spelling", "lower_case_code", "local_list_code", "local_second_character")
+HARMLESS = (
+    "spaced_nhs_number",
+    "postcode_spelling",
+    "lower_case_code",
+    "local_list_code",
+    "local_second_character",
+    "own_words",
+)
 
 
 def small_standards(folder: Path) -> Path:

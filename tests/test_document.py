@@ -1,83 +1,216 @@
 """The standard's pages and the release's index: they say what the files say, in whose words, and what is missing."""
 
+import base64
+import csv
+import dataclasses
+import hashlib
+import json
 import re
+from itertools import pairwise
 
 import duckdb
 import pytest
+from markupsafe import escape
 
 from tests.test_feedback import read_structure
-from transforms.document import document
+from transforms.check import check
+from transforms.comparison import disagreements
+from transforms.document import contents, describe_all, document
+from transforms.faults import Reader
+from transforms.guidance import plain, publication
 from transforms.site import site
 
 
 @pytest.fixture(scope="module")
-def pages(standard, tmp_path_factory):
+def written(standard, tmp_path_factory):
+    """The folder with everything that `document` writes."""
     folder = tmp_path_factory.mktemp("standard")
-    assert document(standard, folder) == len(list(folder.iterdir()))
-    return {path.name: path.read_text(encoding="utf-8") for path in folder.iterdir()}
+    assert document(standard, folder) == len(list(folder.rglob("*.html")))
+    return folder
 
 
-def test_there_is_a_page_for_each_code_system_and_an_index_that_leads_there(standard, pages):
-    systems = {row["system"] for row in standard.codes}
-    assert set(pages) == {f"{name}.html" for name in systems} | {"index.html"}
-    assert all(f'href="{name}.html"' in pages["index.html"] for name in systems)
+@pytest.fixture(scope="module")
+def pages(written):
+    return {str(path.relative_to(written)): path.read_text(encoding="utf-8") for path in written.rglob("*.html")}
 
 
-def test_every_code_has_its_place_and_its_definition(standard, pages):
-    from markupsafe import escape
+def test_there_is_a_page_for_each_code_system_and_layout_and_an_index_that_leads_there(standard, pages):
+    systems = {f"{row['system']}.html" for row in standard.codes}
+    layouts = {f"layouts/{name}.html" for name in standard.layouts}
+    assert set(pages) == systems | layouts | {"index.html", "record.html", "contested.html"}
+    assert all(f'href="{name}"' in pages["index.html"] for name in pages if name != "index.html")
 
+
+def test_every_code_has_its_place_its_definition_and_its_source(standard, pages):
     for row in standard.codes:
-        if row["kind"] != "detail":
-            text = pages[f"{row['system']}.html"]
+        text = pages[f"{row['system']}.html"]
+        if row["kind"] == "detail":
+            assert f'id="detail-{row["code"]}"' in text
+        else:
             assert f'id="{row["code"]}"' in text
-            assert str(escape(row["definition"])) in text
+            assert str(escape(row["definition"])) in text and str(escape(row["source"])) in text
 
 
-def test_every_mapped_value_stands_on_the_page(standard, pages):
-    from markupsafe import escape
-
+def test_every_mapped_value_stands_on_the_page_with_where_it_comes_from(standard, pages):
+    shown = {
+        name: set(re.findall(r'<th scope="row">(.*?)</th><td>.*?href="#(from-\w+)"', text))
+        for name, text in pages.items()
+    }
     for row in standard.code_maps:
-        if row["value"]:
-            assert f'<th scope="row">{escape(row["value"])}</th>' in pages[f"{row['system']}.html"]
+        assert (str(escape(row["value"] or "(blank)")), f"from-{row['vocabulary']}") in shown[f"{row['system']}.html"]
+    for system, vocabulary in {(row["system"], row["vocabulary"]) for row in standard.code_maps}:
+        assert f'id="from-{vocabulary}"' in pages[f"{system}.html"]
 
 
-def test_words_that_are_not_ours_are_quoted(standard, pages):
-    from markupsafe import escape
-
-    third = {(row["system"], row["classification"]) for row in standard.sets if row["wording"] == "third_party"}
+def test_words_that_are_not_ours_are_quoted_with_their_set_and_source(standard, pages):
+    third = {(row["system"], row["classification"]): row for row in standard.sets if row["wording"] == "third_party"}
     assert third
     for row in standard.classifications:
-        if (row["system"], row["classification"]) in third and row["label"]:
-            assert f"“{escape(row['label'])}”" in pages[f"{row['system']}.html"]
+        if found := third.get((row["system"], row["classification"])):
+            text = pages[f"{row['system']}.html"]
+            assert not row["label"] or f"“{escape(row['label'])}”" in text
+            assert str(escape(found["title"])) in text and str(escape(found["source"])) in text
 
 
-def test_what_is_contested_says_why(standard, pages):
+def test_a_label_of_ours_is_printed_as_ours(pages):
+    """The heritage label stands without quotation marks, the national one of the same code with them."""
+    text = pages["ethnic_category.html"].split('id="african"')[1].split("</section>")[0]
+    assert "African heritage" in text and "“African heritage”" not in text
+    assert "“Black or Black British - African”" in text and "<strong>N</strong>" in text
+
+
+def test_what_is_contested_says_why_on_its_page_and_on_the_page_of_all(standard, pages):
     contested = [row for row in standard.code_maps if row["reason"].startswith("contested")]
     assert contested
     for row in contested:
-        why = row["reason"].partition(":")[2].strip()
+        why = str(escape(row["reason"].partition(":")[2].strip()))
         assert f"Contested</span>: {why}" in pages[f"{row['system']}.html"]
+        assert f'<th scope="row">{escape(row["value"])}</th>' in pages["contested.html"]
+        assert why[1:] in pages["contested.html"]
 
 
-def test_pages_are_accessible_load_nothing_and_lead_somewhere(pages):
+def test_every_difference_from_gdppr_is_listed_with_its_people(standard):
+    about = plain(publication(Reader(standard.folder.parent), standard))
+    systems = {facts["system"]: facts for facts in describe_all(standard, [])}
+    _, [gdppr] = disagreements(standard, about, systems)
+    letters = {row["value"]: row["code"] or row["status"] for row in standard.code_maps if row["vocabulary"] == "gdppr"}
+    ours = {row["value"]: row["code"] or row["status"] for row in standard.code_maps if row["vocabulary"] == "snomed_ct"
+            and row["system"] == "ethnic_category"}  # fmt: skip
+    with open(standard.folder / "guidance" / "comparisons.csv", encoding="utf-8") as handle:
+        theirs = {row["value"]: letters[row["published"]] for row in csv.DictReader(handle) if row["list"] == "gdppr"}
+    assert gdppr["n"] == len(theirs) == 489
+    assert {row["value"] for row in gdppr["rows"]} == {value for value in theirs if theirs[value] != ours[value]}
+    turkish = next(row for row in gdppr["rows"] if row["value"] == "110401000000103")
+    assert (turkish["letter"], turkish["code"], turkish["people"]) == ("S", "any_other_c", 70_805)
+    assert gdppr["people_differ"] == sum(row["people"] or 0 for row in gdppr["rows"])
+
+
+def test_a_layout_page_says_what_is_read_thrown_away_and_not_there(standard, pages):
+    for name, layout in standard.layouts.items():
+        text = pages[f"layouts/{name}.html"].replace("<wbr>", "")
+        assert all(str(escape(entry["column"])) in text for entry in layout.columns)
+        assert all(f"<code>{escape(column)}</code>" in text.split("Thrown away")[1] for column in layout.drop)
+    lacking = pages["layouts/emis_patient.html"].split("<h2>Not collected</h2>")[1]
+    assert "neither “no” nor zero" in lacking and "accommodation" in lacking
+    assert "main language" not in pages["layouts/pas_patient.html"].split("<h2>Not collected</h2>")[1]
+
+
+def test_pages_are_accessible_load_nothing_and_lead_somewhere(written, pages):
+    ids = {name: set(read_structure(text).ids) for name, text in pages.items()}
     for name, text in pages.items():
         found = read_structure(text)
         tags = [tag for tag, _ in found.seen]
-        assert ("html", {"lang": "en"}) in found.seen and tags.count("h1") == 1, name
+        assert ("html", {"lang": "en"}) in found.seen and tags.count("h1") == 1 and tags.count("main") == 1, name
         assert all(facts.get("scope") for tag, facts in found.seen if tag == "th"), name
         assert tags.count("table") == tags.count("caption"), name
-        assert not found.loads and "script" not in tags, name
         assert len(found.ids) == len(set(found.ids)), name
-        for _, facts in found.seen:
-            if facts.get("href", "").startswith("#"):
-                assert facts["href"][1:] in found.ids, (name, facts["href"])
+        levels = [int(tag[1]) for tag in tags if tag in ("h1", "h2", "h3", "h4", "h5", "h6")]
+        assert all(below - above <= 1 for above, below in pairwise(levels)), name
+        for tag, facts in found.seen:
+            if tag == "a":
+                address, _, anchor = facts["href"].partition("#")
+                target = (written / name).parent / address if address else written / name
+                assert target.exists(), (name, facts["href"])
+                at = str(target.resolve().relative_to(written.resolve()))
+                assert not anchor or anchor in ids[at] | {"main"}, (name, facts["href"])
+
+
+def test_only_the_search_runs_and_only_as_it_stands(pages):
+    for name, text in pages.items():
+        policy = re.search(r'http-equiv="Content-Security-Policy" content="([^"]+)"', text)[1]
+        scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
+        assert "default-src 'none'" in policy and "unsafe" not in policy
+        if name != "index.html":
+            assert not scripts and "<script" not in text and "script-src" not in policy, name
+            continue
+        [script] = scripts
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"script-src 'sha256-{digest}'" in policy
+        assert text.count("<script") == 2  # the other is data
+
+
+def test_the_search_and_the_list_lead_to_every_code(standard, pages):
+    text = pages["index.html"]
+    entries = json.loads(re.search(r'id="search-index">(.*?)</script>', text, re.DOTALL)[1])
+    found = {href for _, _, href, _ in entries}
+    listed = text.split('id="a-to-z"')[1]
+    for row in standard.codes:
+        detail = "detail-" if row["kind"] == "detail" else ""
+        href = f"{row['system']}.html#{detail}{row['code']}"
+        assert href in found
+        assert row["kind"] in ("detail", "absence") or f'href="{href}"' in listed
+    words = {words for words, _, _, _ in entries}
+    assert any("92711000000100" in word and "Somali" in word for word in words)
+
+
+def test_what_the_files_say_is_never_run(standard):
+    hostile = '</script><script>alert(1)</script><img src=x onerror="alert(1)">'
+    row = next(row for row in standard.codes if row["system"] == "is_carer" and row["kind"] == "category")
+    codes = [{**row, "label": hostile, "definition": hostile} if item is row else item for item in standard.codes]
+    files = contents(dataclasses.replace(standard, codes=codes))
+    for name in ("index.html", "is_carer.html"):
+        assert "<script>alert" not in files[name] and "<img" not in files[name], name
 
 
 def test_writing_twice_changes_nothing(standard, tmp_path):
     document(standard, tmp_path)
-    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
     document(standard, tmp_path)
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
+    assert contents(standard) == contents(standard)
+
+
+# Files to take away.
+
+
+def test_a_table_to_take_away_holds_every_row_and_no_formula(standard, written):
+    def rows(name):
+        with open(written / "downloads" / name, encoding="utf-8", newline="") as handle:
+            return list(csv.DictReader(handle))
+
+    for system in dict.fromkeys(row["system"] for row in standard.codes):
+        n = sum(row["system"] == system and row["kind"] != "detail" for row in standard.codes)
+        assert len(rows(f"{system}.codes.csv")) == n
+        if maps := [row for row in standard.code_maps if row["system"] == system]:
+            kept = [(row["vocabulary"], row["value"], row["code"]) for row in rows(f"{system}.maps_in.csv")]
+            assert kept == [(row["vocabulary"], row["value"], row["code"]) for row in maps]
+    for path in (written / "downloads").glob("*.csv"):
+        with open(path, encoding="utf-8", newline="") as handle:
+            cells = (cell for row in csv.reader(handle) for cell in row if cell)
+            assert not [cell for cell in cells if cell[0] in "=+@\t\r" or re.match(r"-(?!\d*-?$)", cell)], path.name
+
+
+def test_a_blank_file_has_the_columns_of_its_layout_and_is_taken_for_it(standard, written, tmp_path):
+    layout = standard.layouts["small_csv"]
+    path = written / "downloads" / "small_csv.template.csv"
+    with open(path, encoding="utf-8", newline="") as handle:
+        header, *examples = list(csv.reader(handle))
+    assert header == [entry["column"] for entry in layout.columns]
+    [example] = examples
+    made_up = next(i for i, entry in enumerate(layout.columns) if entry["field"] == "is_test_record")
+    assert example[made_up] == "yes", "an example must say that it is one"
+    said = check(path, standard)
+    assert "Layout: small_csv" in said and "Codes that no map knows: none" in said
 
 
 @pytest.fixture

@@ -40,18 +40,18 @@ columns:
   - {column: Born, field: birth_date}
   - {column: Post code, field: postcode}
   - {column: Ethnicity, field: ethnic_category, vocabulary: [ons_2021]}
-  - {column: Faith, field: religion, vocabulary: [faith_list]}
+  - {column: Diet, field: diet, vocabulary: [diet_list]}
 drop: [Notes]
 """
 RULE = """
-- id: patient.religion.asked
-  sql: religion_code_status <> 'not_known'
-  when: religion_sent is not null
+- id: patient.diet.asked
+  sql: diet_code_status <> 'not_known'
+  when: diet_sent is not null
   mostly: 0.9
   dimension: completeness
-  topic: religion
-  message: Ask people for their religion.
-  why: Food, festivals and last rites depend on it.
+  topic: diet
+  message: Ask people what they eat.
+  why: People who cannot eat what is served stay hungry.
 """
 METRIC = """# The share of outpatient appointments that people came to.
 title: Outpatient appointments attended
@@ -89,39 +89,39 @@ def add_layout(folder: Path) -> None:
 
 
 def add_code_system(folder: Path) -> None:
-    system = folder / "standards/code_systems/religion"
+    system = folder / "standards/code_systems/diet"
     system.mkdir()
     codes = "code,kind,parent,label,vodim,status,definition,source\n"
-    codes += "sikh_faith,category,,Sikh,valid,proposed,Sikhs,invented\nno_faith,category,,None,valid,proposed,No religion,invented\n"
+    codes += "halal_diet,category,,Halal,valid,proposed,Eats halal food,invented\nany_diet,category,,Any food,valid,proposed,Eats anything,invented\n"
     (system / "codes.csv").write_text(codes + ABSENT)
     fields = folder / "standards/fields.csv"
-    row = "patient,religion,code,optional,religion,open,religion,The religion the person stated,equity measures,invented\n"
+    row = "patient,diet,code,optional,diet,one,,open,standard,diet,What the person eats,equity measures,invented\n"
     text = fields.read_text()
     fields.write_text(text[: text.index("appointment,")] + row + text[text.index("appointment,") :])
 
 
 def add_vocabulary(folder: Path) -> None:
     rows = "value,term,code,detail,status,relation,reason,people,source\n"
-    rows += "S,Sikh,sikh_faith,,known,exact,,,invented\nN,None,no_faith,,known,exact,,,invented\n"
+    rows += "S,Halal,halal_diet,,known,exact,,,invented\nN,None,any_diet,,known,exact,,,invented\n"
     rows += "U,Unknown,,,not_known,none,not_known,,invented\n"
-    (folder / "standards/code_systems/religion/from_faith_list.csv").write_text(rows)
-    add_line(folder / "standards/vocabularies.csv", "faith_list,A list of faiths,whole,false,,,invented")
+    (folder / "standards/code_systems/diet/from_diet_list.csv").write_text(rows)
+    add_line(folder / "standards/vocabularies.csv", "diet_list,A list of diets,whole,false,,,invented")
 
 
 def add_grouping(folder: Path) -> None:
-    rows = "code,value,label,relation,reason,status\nsikh_faith,F,Has a faith,broad,wider_group,proposed\n"
-    rows += "no_faith,N,Has none,exact,,proposed\n"
+    rows = "code,value,label,relation,reason,status\nhalal_diet,F,Halal food,broad,wider_than_category,proposed\n"
+    rows += "any_diet,N,Any food,exact,,proposed\n"
     rows += "".join(
         f"{name},,,none,absent,agreed\n" for name in ("not_stated", "not_known", "unrecognised", "not_recorded")
     )
-    (folder / "standards/code_systems/religion/to_faith_or_none.csv").write_text(rows)
-    add_line(folder / "standards/code_systems/sets.csv", "religion,faith_or_none,Faith or none,ours,2026,invented")
+    (folder / "standards/code_systems/diet/to_halal_or_any.csv").write_text(rows)
+    add_line(folder / "standards/code_systems/sets.csv", "diet,halal_or_any,Halal or any,ours,2026,invented")
 
 
 def add_spelling(folder: Path) -> None:
     add_line(
         folder / "standards/code_systems/ethnic_category/from_national_2001.csv",
-        "X7,A local code,irish,,known,exact,,,invented",
+        "X7,A local code,irish,,known,narrow,joined_spelling,,invented",
     )
 
 
@@ -152,12 +152,12 @@ ADDED = [
 
 
 def community(landing: Path, provider: str = "ZC1") -> None:
-    """60 people in the new layout: 40 Sikh, 8 without a faith, 12 not asked."""
+    """60 people in the new layout: 40 who eat halal food, 8 who eat anything, 12 not asked."""
     sent = deliver(landing, provider, PERIOD, {"emis_patient": 60}, first_person=1000)
-    lines = ["Client;Number;Status;Born;Post code;Ethnicity;Faith;Notes"]
+    lines = ["Client;Number;Status;Born;Post code;Ethnicity;Diet;Notes"]
     for place, person in enumerate(sent.people["emis_patient"]):
-        faith = "s" if place < 40 else "N" if place < 48 else "U"
-        lines.append(f"{place};{person.nhs_number};01;{person.birth_date:%Y%m%d};{person.postcode};4;{faith};free text")
+        diet = "s" if place < 40 else "N" if place < 48 else "U"
+        lines.append(f"{place};{person.nhs_number};01;{person.birth_date:%Y%m%d};{person.postcode};4;{diet};free text")
     [path] = sent.path.glob("*.csv")
     path.write_text("\n".join(lines) + "\n")
 
@@ -238,23 +238,23 @@ def test_a_layout_is_a_file(con, made):
 
 def test_a_code_system_is_a_folder_and_a_row_in_fields(con):
     found = con.execute(
-        "select status, code, count(*) from protected.person_characteristic where characteristic = 'religion' group by all order by all"
+        "select status, code, count(*) from protected.person_characteristic where characteristic = 'diet' group by all order by all"
     )
     assert found.fetchall() == [
-        ("known", "no_faith", 8),
-        ("known", "sikh_faith", 40),
+        ("known", "any_diet", 8),
+        ("known", "halal_diet", 40),
         ("not_collected", None, 80),
         ("not_known", None, 12),
     ]
-    assert con.execute("select count(*) from open.coverage where characteristic = 'religion'").fetchone()[0] > 0
-    assert con.execute("select label from open.code where system = 'religion' and code = 'sikh_faith'").fetchone() == (
-        "Sikh",
+    assert con.execute("select count(*) from open.coverage where characteristic = 'diet'").fetchone()[0] > 0
+    assert con.execute("select label from open.code where system = 'diet' and code = 'halal_diet'").fetchone() == (
+        "Halal",
     )
 
 
 def test_a_grouping_is_a_file(con):
-    query = "select label, title from open.label where label_set = 'faith_or_none' and code = 'sikh_faith'"
-    assert con.execute(query).fetchone() == ("Has a faith", "Faith or none")
+    query = "select label, title from open.label where label_set = 'halal_or_any' and code = 'halal_diet'"
+    assert con.execute(query).fetchone() == ("Halal food", "Halal or any")
 
 
 def test_a_spelling_is_a_row(con):
@@ -267,10 +267,10 @@ def test_a_spelling_is_a_row(con):
 
 def test_an_expectation_appears_on_scorecards_by_itself(con, made):
     # 12 of 60 were not asked: 10 of 60, rounded.
-    query = "select n_failed, n_checked, message from open.rule_score where rule = 'patient.religion.asked' and provider = 'ZC1'"
-    assert con.execute(query).fetchone() == (10, 60, "Ask people for their religion.")
+    query = "select n_failed, n_checked, message from open.rule_score where rule = 'patient.diet.asked' and provider = 'ZC1'"
+    assert con.execute(query).fetchone() == (10, 60, "Ask people what they eat.")
     page = made[1].path("provider", "ZC1", PERIOD, "index.html").read_text()
-    assert "Ask people for their religion." in page
+    assert "Ask people what they eat." in page
     facts = json.loads(made[1].path("provider", "ZC1", PERIOD, "scorecard.json").read_text())
     assert facts
 
@@ -327,3 +327,17 @@ def test_what_is_forgotten_is_named(tmp_path):
     text = str(caught.value)
     assert re.search(r"providers\.csv:\d+: layout 'community_list' is not known", text)
     assert "code system 'carers' has no folder" in text
+
+
+def test_a_word_is_a_row(tmp_path):
+    """A label that the wording checks refuse, and the row that makes it innocent."""
+    from tests.lakes import copied_standard
+    from transforms.faults import Faults
+
+    copy = copied_standard(tmp_path)
+    add_code_system(copy)
+    replace(copy / "standards/code_systems/diet/codes.csv", "Any food", "Menu of White Lodge")
+    with pytest.raises(Faults, match="label 'Menu of White Lodge' uses a colour word of people: 'white'"):
+        load(copy)
+    add_line(copy / "standards/wording.csv", "colour,innocent,White Lodge,A house")
+    assert load(copy)

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import duckdb
 import pytest
 
+from tests.lakes import copied_standard
 from tests.synthetic import deliver
 from transforms import keys
 from transforms.feedback import FILES, feedback, owed, safe
@@ -18,6 +19,7 @@ from transforms.ingest import ingest
 from transforms.lake import Lake, Submission
 from transforms.receive import receive
 from transforms.render import per_cent, render
+from transforms.standard import load
 from transforms.validate import validate
 
 PERIOD = "2026-09"
@@ -101,6 +103,24 @@ def test_statuses_add_up_to_the_records_and_match_what_was_sent(sent):
         assert row["invalid"] == len(delivery.lines("unrecognised", layout))
 
 
+def test_a_code_counts_as_what_it_meant_on_the_day_of_the_record(standard, lake, tmp_path):
+    def dated(_, rows):
+        """The old digits for everybody; half of the admissions were when they were in use."""
+        return [
+            row | {"ETHNOS": "4", "ADMIDATE": "2000-05-01" if place % 2 else "2026-09-02"}
+            for place, row in enumerate(rows)
+        ]
+
+    copy = copied_standard(tmp_path)
+    path = copy / "standards" / "providers.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("pas_patient sus_outpatient,QHL", "sus_admitted,QHL", 1))
+    provider = next(code for code, row in load(copy).providers.items() if row["layouts"] == "sus_admitted")
+    deliver(lake.path("landing"), provider, PERIOD, {"sus_admitted": 20}, edit=dated)
+    take_in(load(copy), lake, provider)
+    [row] = [row for row in card(lake, provider)["fields"] if row["field"] == "ethnic_category"]
+    assert (row["valid"], row["invalid"], row["n_records"]) == (10, 10, 20)
+
+
 def test_the_page_names_three_things_to_fix_first_and_the_worst_is_first(sent):
     lake, _ = sent
     text = page(lake, "ZZ1")
@@ -108,6 +128,19 @@ def test_the_page_names_three_things_to_fix_first_and_the_worst_is_first(sent):
     assert len(cards) == 3
     rules = [r for r in card(lake, "ZZ1")["rules"] if r["what_to_do"] == cards[0].replace("&#39;", "'")]
     assert not rules[0]["is_met"]
+
+
+def test_what_no_layout_has_stands_in_one_line_a_topic(standard, sent):
+    lines = re.findall(r"<li>(.*?)</li>", page(sent[0], "ZZ1").split('id="not-collected"')[1].split("<h")[0])
+    items = [re.sub(r"<.*?>", "", item).strip() for line in lines for item in line.split(": ", 1)[1].split(",")]
+    layouts = [standard.layouts[name] for name in BOTH]
+    held = {field for layout in layouts for field in layout.fields}
+    fields = [row for layout in layouts for row in standard.fields_of(layout.table)]
+    coded = {row["field"] for row in fields if row["code_system"] or row["requirement"] != "optional"} - held
+    assert sorted(items) == sorted(name.replace("_", " ") for name in coded)
+    assert len(lines) == len({row["topic"] for row in fields if row["field"] in coded})
+    assert all(f"<strong>{row['field'].replace('_', ' ')}</strong>" in "".join(lines) for row in fields
+               if row["field"] in coded and row["requirement"] != "optional")  # fmt: skip
 
 
 def test_no_value_of_a_patient_is_in_any_file(sent):

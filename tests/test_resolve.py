@@ -25,10 +25,17 @@ def database() -> duckdb.DuckDBPyConnection:
     return con
 
 
+TODAY = "2026-09-30"
+
+
 def meanings(
-    values: list[str | None], *vocabularies: str, system: str = "ethnic_category", is_partial: bool = False
+    values: list[str | None],
+    *vocabularies: str,
+    system: str = "ethnic_category",
+    is_partial: bool = False,
+    on: list[str] | None = None,
 ) -> list[dict]:
-    """What each value means when the vocabularies are tried in this order; the values as they come out of clean_text."""
+    """What each value means on its day when the vocabularies are tried in this order; the values as clean_text leaves them."""
     con = database()
     tried = [
         {"field": "x", "column_name": "x", "system": system, "vocabulary": name, "place": place, "first": vocabularies[-1],
@@ -36,20 +43,22 @@ def meanings(
         for place, name in enumerate(vocabularies, start=1)
     ]  # fmt: skip
     engine.add_table(con, "declared", tried)
-    con.execute("create or replace table sent (value varchar)")
-    con.executemany("insert into sent values (?)", [[value] for value in values])
+    con.execute("create or replace table sent (value varchar, on_day date)")
+    if values:
+        con.executemany("insert into sent values (?, ?)", list(zip(values, on or [TODAY] * len(values), strict=True)))
     con.execute(
         "create or replace table value_counted as select 'x' as field, clean_text(value) as value, count(*) as n from sent group by all"
     )
     resolve(con)
     query = """select sent.value as sent, resolved.* exclude (field) from sent
-               join resolved on resolved.value is not distinct from clean_text(sent.value) order by sent.rowid"""
+               join resolved on resolved.value is not distinct from clean_text(sent.value)
+               and on_day between valid_from and valid_to order by sent.rowid"""
     names = [item[0] for item in con.execute(query).description]
     return [dict(zip(names, row, strict=True)) for row in con.execute(query).fetchall()]
 
 
-def meaning(value: str | None, *vocabularies: str, **more) -> tuple:
-    [found] = meanings([value], *vocabularies, **more)
+def meaning(value: str | None, *vocabularies: str, on: str = TODAY, **more) -> tuple:
+    [found] = meanings([value], *vocabularies, on=[on], **more)
     return found["code"], found["detail"], found["status"], found["reason"]
 
 
@@ -57,6 +66,11 @@ def meaning(value: str | None, *vocabularies: str, **more) -> tuple:
 def mapped(system: str, vocabulary: str) -> list[dict[str, str]]:
     with open(SYSTEMS / system / f"from_{vocabulary}.csv", encoding="utf-8", newline="") as handle:
         return list(csv.DictReader(handle))
+
+
+def day_of(row: dict[str, str]) -> str:
+    """A day on which a row of a map is valid."""
+    return row.get("valid_from") or row.get("valid_to") or TODAY
 
 
 MAPS = [(path.parent.name, path.stem.removeprefix("from_")) for path in sorted(SYSTEMS.glob("*/from_*.csv"))]
@@ -68,7 +82,8 @@ SPACE = st.sampled_from(["", " ", "  ", "\t", "\u00a0", " \r"])
 def spelled(draw) -> tuple[str, str, list[tuple[dict[str, str], str]]]:
     """Mapped values of one map, each in a way in which somebody may type it."""
     system, vocabulary = draw(st.sampled_from(MAPS))
-    rows = draw(st.lists(st.sampled_from(mapped(system, vocabulary)), min_size=1, max_size=20))
+    known = mapped(system, vocabulary)  # a vocabulary may be declared before its values are published
+    rows = draw(st.lists(st.sampled_from(known), min_size=1, max_size=20)) if known else []
     found = []
     for row in rows:
         value = row["value"]
@@ -83,7 +98,8 @@ def spelled(draw) -> tuple[str, str, list[tuple[dict[str, str], str]]]:
 @given(spelled())
 def test_any_spelling_of_a_mapped_value_means_the_same(case):
     system, vocabulary, sent = case
-    found = meanings([spelling for _, spelling in sent], vocabulary, system=system)
+    days = [day_of(row) for row, _ in sent]
+    found = meanings([spelling for _, spelling in sent], vocabulary, system=system, on=days)
     for one, (row, _) in zip(found, sent, strict=True):
         for name in ("code", "detail", "status", "reason"):
             assert one[name] == (row[name] or None)
@@ -92,7 +108,7 @@ def test_any_spelling_of_a_mapped_value_means_the_same(case):
 @pytest.mark.parametrize(("system", "vocabulary"), MAPS)
 def test_every_row_of_a_map_is_found_once(system, vocabulary):
     rows = mapped(system, vocabulary)
-    found = meanings([row["value"] for row in rows], vocabulary, system=system)
+    found = meanings([row["value"] for row in rows], vocabulary, system=system, on=[day_of(row) for row in rows])
     assert [(f["value"], f["code"] or "", f["status"]) for f in found] == [
         (r["value"].strip(), r["code"], r["status"]) for r in rows
     ]
@@ -121,7 +137,7 @@ def test_no_map_multiplies_rows_and_every_value_has_one_status(values, vocabular
         assert row["status"] in ("known", "not_stated", "not_known", "not_recorded", "unrecognised")
         assert (row["status"] == "known") == (row["code"] is not None)
         assert row["code"] or row["reason"], "what has no code says why"
-        assert (row["status"] == "not_recorded") == (row["value"] is None)
+        assert (row["status"] == "not_recorded") == (not (row["value"] or "").strip(" \t\n\r\u00a0"))
 
 
 ASCII = [chr(number) for number in range(33, 127)]
@@ -196,10 +212,51 @@ def test_nothing_unknown_becomes_the_majority():
         assert meaning(value, "national_2001")[2] in ("unrecognised", "not_recorded")
 
 
+def test_a_row_of_a_map_holds_only_on_the_days_that_it_names():
+    """A code of the digits of 1995 to 2001 is read for records of that time, and is never read with another's meaning."""
+    digits = ("national_2001", "legacy_1995")
+    assert meaning("4", *digits, on="1999-12-31") == ("indian", None, "known", None)
+    assert meaning("4", *digits, on="2001-03-31")[0] == "indian"
+    assert meaning("4", *digits, on="2001-04-01") == (None, None, "unrecognised", "not_valid_on_date")
+    assert meaning("4", "ons_2021", on="1999-12-31")[0] == "pakistani"
+    assert meaning("A", *digits, on="1999-12-31")[0] == meaning("A", *digits)[0] == "british"
+
+
+def test_a_value_with_two_lives_has_one_meaning_on_every_day():
+    con = database()
+    con.execute("begin")
+    where = "where system = 'ethnic_category' and vocabulary = 'national_2001' and value = 'H'"
+    con.execute(f"""insert into standard.code_map by name
+        select * replace ('pakistani' as code, '2020-01-01' as valid_from, '2020-12-31' as valid_to)
+        from standard.code_map {where}""")
+    con.execute(f"update standard.code_map set valid_to = '2019-12-31' {where} and code = 'indian'")
+    days = ["1980-01-01", "2019-12-31", "2020-01-01", "2020-12-31", "2021-01-01", "2026-01-01"]
+    found = meanings(["H"] * len(days), "national_2001", on=days)
+    con.execute("rollback")
+    assert [row["code"] for row in found] == ["indian", "indian", "pakistani", "pakistani", None, None]
+    assert {row["reason"] for row in found if not row["code"]} == {"not_valid_on_date"}
+
+
 def test_a_code_that_states_nothing_is_about_something_else():
     """In a column of dated GP codes, what no map knows is not an unrecognised ethnicity."""
     found = meanings(["195967001", "92391000000108", None], "snomed_ct", is_partial=True)
     assert [(row["value"], row["status"]) for row in found] == [("92391000000108", "known")]
+
+
+def test_a_code_about_another_item_says_nothing_of_this_one():
+    """Next of kin and paid care work in a GP record are no unrecognised answer about unpaid care."""
+    rows = [row for row in load().code_maps if row["system"] == "is_carer" and row["vocabulary"] == "snomed_ct"]
+    aside = [
+        row["value"]
+        for row in rows
+        if row["reason"].partition(":")[0] in ("next_of_kin", "paid_work", "contact_details")
+    ]
+    assert aside
+    assert meanings(aside, "snomed_ct", system="is_carer", is_partial=True) == []
+    found = meanings(
+        aside, "snomed_ct", system="is_carer"
+    )  # in a column that is asked for carers it is an answer, and none of ours
+    assert {row["status"] for row in found} == {"unrecognised"}
 
 
 def test_which_vocabularies_a_column_declares_depends_on_layout_and_provider():

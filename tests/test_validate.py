@@ -365,7 +365,7 @@ def touched(folder: Path, lake: Lake) -> tuple[list[str], set[str]]:
 
 def test_a_map_edit_runs_only_what_holds_an_edited_value(three):
     folder, lake = three
-    replace(folder / NATIONAL, ",pakistani,,known", ",indian,,known")
+    replace(folder / NATIONAL, ",pakistani,,known,exact,,", ",indian,,known,broad,wider_than_category,")
     assert touched(folder, lake) == (["ZZ1/2026-07", "ZZ1/2026-08"], {"2026-07", "2026-08"})
     query = "select distinct period, code from harmonised.characteristic where source_value = 'J' order by all"
     assert ask((load(folder), lake), query) == [("2026-07", "indian"), ("2026-08", "indian")]
@@ -373,11 +373,64 @@ def test_a_map_edit_runs_only_what_holds_an_edited_value(three):
 
 def test_a_new_map_row_runs_only_what_holds_the_value_it_adds(three):
     folder, lake = three
-    lakes.add_line(folder / NATIONAL, "X7,A local code,irish,,known,exact,,,invented")
+    lakes.add_line(folder / NATIONAL, "X7,A local code,irish,,known,narrow,narrower_term,,invented")
     assert touched(folder, lake) == (["ZZ1/2026-09"], {"2026-09"})
     assert ask(
         (load(folder), lake), "select distinct code from harmonised.characteristic where source_value = 'X7'"
     ) == [("irish",)]
+
+
+def test_a_map_edit_writes_exactly_the_files_that_hold_an_edited_value(lake, tmp_path):
+    """Counted file by file: of five files of one submission and its neighbours, the two that hold a J."""
+    held = {("2026-08", "pas_patient"): "AJ", ("2026-08", "sus_outpatient"): "AB", ("2026-09", "pas_patient"): "AB"}
+    held |= {("2026-09", "sus_outpatient"): ("j ", "A"), ("2026-07", "pas_patient"): "R"}
+    for (period, layout), codes in held.items():
+        column = "ETHNIC_CATEGORY" if layout == "pas_patient" else "ETHNOS"
+        edit = lambda _, rows, column=column, codes=codes: [  # noqa: E731
+            row | {column: codes[place % len(codes)]} for place, row in enumerate(rows)
+        ]
+        deliver(lake.path("landing"), "ZZ1", period, {layout: 4}, name=layout, edit=edit)
+    folder = lakes.copied_standard(tmp_path / "standard")
+    lakes.run(load(folder), lake)
+    before = lakes.written(lake, "harmonised")
+    replace(folder / NATIONAL, ",pakistani,,known,exact,,", ",indian,,known,broad,wider_than_category,")
+    lakes.run(load(folder), lake)
+    written = {name for name, at in lakes.written(lake, "harmonised").items() if at != before[name]}
+    wanted = [("2026-08", "pas_patient"), ("2026-09", "sus_outpatient")]
+    assert written == {
+        f"harmonised/{table}/provider=ZZ1/period={period}/{layout}.parquet"
+        for table in ("patient", "characteristic", "activity")
+        for period, layout in wanted
+    }
+
+
+def test_a_row_that_stops_being_valid_runs_only_what_holds_it(lake, tmp_path):
+    """The record's own date decides, not the month in which it is sent again."""
+    dated = [{"ETHNIC_CATEGORY": "J", "ETHNIC_CATEGORY_DATE": day} for day in ("31/07/2026", "01/08/2026", "")]
+    other = [{"ETHNIC_CATEGORY": "H", "ETHNIC_CATEGORY_DATE": ""}] * 3
+    for period, answers in (("2026-08", dated), ("2026-09", other)):
+        edit = lambda _, rows, answers=answers: [row | answer for row, answer in zip(rows, answers, strict=True)]  # noqa: E731
+        send(lake, period=period, rows=3, edit=edit)
+    folder = lakes.copied_standard(tmp_path / "standard")
+    lakes.run(load(folder), lake)
+    path = folder / NATIONAL
+    header, *rows = path.read_text(encoding="utf-8").splitlines()
+    ends = [
+        header + ",valid_from,valid_to",
+        *(f"{row},,{'2026-07-31' if row.startswith('J,') else ''}" for row in rows),
+    ]
+    path.write_text("\n".join(ends) + "\n", encoding="utf-8")
+    assert touched(folder, lake) == (["ZZ1/2026-08"], {"2026-08"})
+    query = (
+        "select recorded_on::text, code, reason from harmonised.characteristic where source_value = 'J' order by all"
+    )
+    assert ask((load(folder), lake), query) == [
+        ("2026-07-31", "pakistani", None),
+        ("2026-08-01", None, "not_valid_on_date"),
+        ("2026-08-31", None, "not_valid_on_date"),
+    ]
+    failed = "select failed from results.rule_result where rule = 'patient.ethnic_category.recognised' and period = '2026-08'"
+    assert ask((load(folder), lake), failed) == [(2,)]  # the rules read the value as the maps do
 
 
 def test_an_edited_label_or_grouping_runs_nothing(three):
@@ -394,12 +447,12 @@ def test_an_edited_label_or_grouping_runs_nothing(three):
 def test_a_new_rule_judges_again_what_it_applies_to(three):
     folder, lake = three
     path = folder / "expectations" / "patient.yml"
-    what = 'sql: sex is not null\n  from_period: "2026-08"'
-    path.write_text(path.read_text() + RULE.format(id="patient.sex.known", what=what))
+    what = 'sql: gp_practice_code is not null\n  from_period: "2026-08"'
+    path.write_text(path.read_text() + RULE.format(id="patient.gp_practice_code.known", what=what))
     names, periods = touched(folder, lake)
     assert names == ["ZZ1/2026-08", "ZZ1/2026-09"]  # history is not judged by later rules
     assert periods == {"2026-08", "2026-09"}
-    query = "select distinct period from results.rule_result where rule = 'patient.sex.known' order by 1"
+    query = "select distinct period from results.rule_result where rule = 'patient.gp_practice_code.known' order by 1"
     assert ask((load(folder), lake), query) == [("2026-08",), ("2026-09",)]
 
 
@@ -407,15 +460,18 @@ def test_a_later_rule_can_take_a_delivery_out_of_force_and_bring_its_predecessor
     folder = lakes.copied_standard(tmp_path / "standard")
     send(lake, rows=4, edit=with_codes("A"))
     lakes.run(load(folder), lake)
-    send(lake, rows=6, name="correction", edit=lambda layout, rows: [row | {"SEX": ""} for row in rows])
+    send(lake, rows=6, name="correction", edit=lambda layout, rows: [row | {"GP_PRACTICE": ""} for row in rows])
     lakes.run(load(folder), lake)
     path = folder / "expectations" / "patient.yml"
     path.write_text(
-        path.read_text() + RULE.format(id="patient.sex.known", what="sql: sex is not null\n  rejects: submission")
+        path.read_text()
+        + RULE.format(
+            id="patient.gp_practice_code.known", what="sql: gp_practice_code is not null\n  rejects: submission"
+        )
     )
     standard = load(folder)
     lakes.run(standard, lake)
-    assert outcomes(lake)[-1][1:] == ("rejected", "rule_broken", "patient.sex.known")
+    assert outcomes(lake)[-1][1:] == ("rejected", "rule_broken", "patient.gp_practice_code.known")
     assert read_state(lake).current(submission(f"ZZ1/{PERIOD}"))["pas_patient"].no == 1
     assert ask((standard, lake), "select count(*) from harmonised.patient") == [(4,)]
     assert work.pending(standard, lake) == []
@@ -423,11 +479,14 @@ def test_a_later_rule_can_take_a_delivery_out_of_force_and_bring_its_predecessor
 
 def test_what_nothing_is_in_force_of_disappears(lake, tmp_path):
     folder = lakes.copied_standard(tmp_path / "standard")
-    send(lake, rows=4, edit=lambda layout, rows: [row | {"SEX": ""} for row in rows])
+    send(lake, rows=4, edit=lambda layout, rows: [row | {"GP_PRACTICE": ""} for row in rows])
     lakes.run(load(folder), lake)
     path = folder / "expectations" / "patient.yml"
     path.write_text(
-        path.read_text() + RULE.format(id="patient.sex.known", what="sql: sex is not null\n  rejects: submission")
+        path.read_text()
+        + RULE.format(
+            id="patient.gp_practice_code.known", what="sql: gp_practice_code is not null\n  rejects: submission"
+        )
     )
     lakes.run(load(folder), lake)
     assert lakes.content(lake, "validated", "harmonised") == {}

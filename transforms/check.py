@@ -15,17 +15,19 @@ from pathlib import Path
 import duckdb
 
 from transforms import keys, scorecard
-from transforms.arrivals import Arrival, File, read_state
-from transforms.faults import nearest
+from transforms.advise import Values, advise, plain
+from transforms.arrivals import Arrival, read_state
+from transforms.faults import Row, nearest
 from transforms.ingest import ingest
 from transforms.lake import Lake, Submission, UsageError
 from transforms.receive import READY, receive
-from transforms.recognise import HEAD, decode, header_of
+from transforms.recognise import columns_of, decode, fit, head_of
 from transforms.render import count, per_cent
 from transforms.standard import Layout, Standard
-from transforms.validate import count_values, open_connection, validate
+from transforms.validate import open_connection, validate
 
-WIDTH = 110
+LISTED = 20  # values of one column; a column with more of them is in another list of codes altogether
+HELPS = "What would help most:"
 IN_MEMORY = Path("/dev/shm")  # a file system that is no disk, on the machines that have one
 
 
@@ -37,15 +39,14 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
     if layout is not None and layout not in standard.layouts:
         hint = nearest(layout, standard.layouts) or f"one of {', '.join(standard.layouts)}"
         raise UsageError(f"layout '{layout}' is not known: {hint}")
-    with open(file, "rb") as handle:
-        head = handle.read(HEAD)
+    head = head_of(file)
     is_text = bool(head.strip()) and b"\0" not in head
     names = [layout] if layout else list(standard.layouts)
     ranked = sorted((_fit(standard.layouts[name], head if is_text else b"") for name in names), key=lambda fit: -fit[0])
     share, best, header = ranked[0]
     lines = [f"{file.name}: {count(file.stat().st_size)} bytes", ""]
     if is_text:
-        lines += _about_header(best, share, header, ranked, is_given=layout is not None)
+        lines += _about_header(best, share, header, ranked, layout is not None, standard)
     with _scratch(file) as folder:
         lines += _judge(file, standard, best, share, Path(folder))
     return "\n".join(lines) + "\n"
@@ -53,8 +54,8 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
 
 def _fit(layout: Layout, head: bytes) -> tuple[float, Layout, tuple[str, ...]]:
     """How much of a layout's mapped columns a file has, and its header as that layout would read it."""
-    header = header_of(decode(head), layout["format"]["delimiter"])
-    return sum(e["column"] in header for e in layout.columns) / len(layout.columns), layout, header
+    header = columns_of(decode(head), layout)
+    return fit(header, layout), layout, header
 
 
 def _about_header(
@@ -63,6 +64,7 @@ def _about_header(
     header: tuple[str, ...],
     ranked: list[tuple[float, Layout, tuple[str, ...]]],
     is_given: bool,
+    standard: Standard,
 ) -> list[str]:
     """Which layout, how sure, and what its header lacks or has too much."""
     n_found = sum(e["column"] in header for e in best.columns)
@@ -75,13 +77,22 @@ def _about_header(
         return [*lines, "", "No column of it is known. Is the first line a header?", ""]
     lines += ["", f"Columns that the layout does not know: {len(unmapped) or 'none'}"]
     for name in unmapped:
-        hint = (
-            nearest(name, free) or nearest(name.upper(), free) or "no name is near: add it to `columns:` or `ignore:`"
-        )
+        hint = nearest(name, free) or nearest(name.upper(), free) or _field_near(name, best, standard)
         lines.append(f"    {plain(name)}    {hint}")
     lines += ["", f"Columns of the layout that the file does not have: {len(free) or 'none'}"]
     lines += [f"    {entry['column']}    {entry['field']}" for entry in best.columns if entry["column"] in free]
     return [*lines, ""]
+
+
+def _field_near(name: str, layout: Layout, standard: Standard) -> str:
+    """A field of the standard that the layout does not fill and that is called like this column."""
+    free = [row["field"] for row in standard.fields_of(layout.table) if row["field"] not in layout.fields]
+    found = nearest("_".join(re.findall(r"[a-z0-9]+", name.lower())), free)
+    return (
+        f"the layout could fill a field with it: {found}"
+        if found
+        else "no name is near: add it to `columns:` or `ignore:`"
+    )
 
 
 def _scratch(file: Path) -> tempfile.TemporaryDirectory[str]:
@@ -102,18 +113,19 @@ def _judge(file: Path, standard: Standard, layout: Layout, share: float, folder:
     receive(standard, lake)
     state = read_state(lake)
     if state.refused:
-        return _verdict(standard, state.refused[0]["reason"], state.refused[0]["detail"])
+        return _refused(standard, state.refused[0]["reason"], state.refused[0]["detail"])
     ingest(submission, standard, lake)
     if not _newest(lake, submission).outcome:
         validate(submission, standard, lake)
     arrival = _newest(lake, submission)
     part = scorecard.parts(submission, standard, lake, read_state(lake))
     if not part:
-        return _verdict(standard, arrival.reason, arrival.detail)
+        return _refused(standard, arrival.reason, arrival.detail)
     facts = scorecard.file_facts(part[0], lake, read_state(lake))
     rules = scorecard.rule_facts(part[0], standard, lake)
     lines = [f"Records: {count(facts['n_records'])}, judged {said}", ""]
-    lines += _codes(standard, lake, arrival, arrival.files[0])
+    codes, advice = _codes(standard, lake, part[0], rules, facts)
+    lines += codes
     failing = [rule for rule in rules if rule["failed"]]
     n_unmet = sum(not rule["is_met"] for rule in rules)
     lines += [f"Rules: {len(rules)}, of which not met: {n_unmet or 'none'}; with failing records:"]
@@ -124,8 +136,11 @@ def _judge(file: Path, standard: Standard, layout: Layout, share: float, folder:
             f"    {mark} {count(rule['failed']):>9} of {count(rule['checked']):>9} ({share_failed})  {rule['rule']}"
         )
         lines.append(f"            {rule['what_to_do']}")
-    lines += ["" if failing else "    none", f"Set aside: {count(facts['n_set_aside'])} records", ""]
-    return lines + _verdict(standard, arrival.reason, arrival.detail)
+    lines += ["" if failing else "    none", f"Set aside: {count(facts['n_set_aside'])} records"]
+    aside = [rule for rule in failing if rule["what_happens"] == scorecard.CONSEQUENCE["record"]]
+    lines += [*(f"    {count(rule['failed']):>9} by {rule['rule']}" for rule in aside), ""]
+    lines += [*_verdict(standard, arrival.reason, arrival.detail), "", HELPS]
+    return lines + (advice or ["    nothing more: every record says all that is asked for"])
 
 
 def _newest(lake: Lake, submission: Submission) -> Arrival:
@@ -149,7 +164,7 @@ def _as_sent(file: Path, standard: Standard, layout: Layout) -> tuple[Standard, 
 
 def _latest_month(file: Path, layout: Layout) -> str:
     """The month of the latest event that is not in the future, or "" for a layout without events or dates."""
-    if not layout["event_date"]:
+    if not layout["event_date"] or layout["format"]["kind"] != "csv":
         return ""
     column = layout.fields[layout["event_date"]]["column"].replace('"', '""')
     con = duckdb.connect()
@@ -168,42 +183,36 @@ def _latest_month(file: Path, layout: Layout) -> str:
     return (found[0] if found else "") or ""
 
 
-UNRECOGNISED = """
--- One row per value of a coded field that no map knows, the most frequent first.
-select v.field, v.value, v.n
-from value_counted v join resolved r on r.field = v.field and r.value = v.value
-join (select field, system from declared where place = 1) d on d.field = v.field
-join standard.code c on c.system = d.system and c.kind = 'absence' and c.code = r.status
-where c.vodim = 'invalid'
-order by v.field, v.n desc, v.value
-"""
-
-
-def _codes(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> list[str]:
-    """Values of coded columns that no map knows; those that are rare are only counted."""
-    least = int(standard.settings["disclosure"]["smallest_count_shown"])
+def _codes(
+    standard: Standard, lake: Lake, part: scorecard.Part, rules: list[Row], facts: Row
+) -> tuple[list[str], list[str]]:
+    """Values of coded columns that no map knows, those that are rare only counted; and what would help most."""
+    layout = part.layout
     con = open_connection(standard, lake)
     try:
-        count_values(con, standard, lake, arrival, file)
-        found = con.execute(UNRECOGNISED).fetchall()
+        scorecard.status_facts(con, part, facts["n_records"], standard, lake)
+        values = Values(con, standard, layout, part.arrival.submission.provider)
     except duckdb.Error as error:  # an engine's message may repeat a value
         raise RuntimeError(f"coded values could not be counted: {type(error).__name__}") from None
     finally:
         con.close()
-    layout = standard.layouts[file.layout]
-    lines = [f"Codes that no map knows: {'' if found else 'none'}".rstrip()]
-    for name in dict.fromkeys(row[0] for row in found):
-        listed = [(value, n) for field, value, n in found if field == name]
-        column = layout.fields[name]["column"] if name in layout.fields else name
+    lines = [f"Codes that no map knows: {'' if values.of_field else 'none'}".rstrip()]
+    for name, listed in values.of_field.items():
         total = sum(n for _, n in listed)
-        lines.append(f"    {column}: {count(total)} records, {count(len(listed))} different values")
-        lines += [f"        {plain(value)}    {count(n)}" for value, n in listed if n >= least]
-        rare = [n for _, n in listed if n < least]
+        lines.append(
+            f"    {layout.fields[name]['column']}: {count(total)} records, {count(len(listed))} different values"
+        )
+        shown = values.shown(name)
+        for value, n in shown[:LISTED]:
+            lines.append(f"        {plain(value)}    {count(n)}    {values.near(name, value)}".rstrip())
+        if shown[LISTED:]:
+            lines.append(f"        and {count(len(shown) - LISTED)} more")
+        rare = [n for _, n in listed if n < values.least(name)]
         if rare:
             lines.append(
-                f"        {count(len(rare))} values, each fewer than {least} times, are not shown: {count(sum(rare))} records"
+                f"        {count(len(rare))} values, each fewer than {values.least(name)} times, are not shown: {count(sum(rare))} records"
             )
-    return [*lines, ""]
+    return [*lines, ""], advise(values, rules, facts["absent"], facts["n_records"])
 
 
 def _verdict(standard: Standard, reason: str, detail: str) -> list[str]:
@@ -215,7 +224,11 @@ def _verdict(standard: Standard, reason: str, detail: str) -> list[str]:
     return [f"Verdict: it would be REJECTED. {said['words']}{where}.", f"What to do: {said['what_to_do']}."]
 
 
-def plain(text: str) -> str:
-    """A provider's text on one line of a terminal, without what could steer it."""
-    shown = "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
-    return shown if len(shown) <= 60 else shown[:59] + "…"
+def _refused(standard: Standard, reason: str, detail: str) -> list[str]:
+    """The verdict on a file of which nothing could be read: only one thing helps."""
+    return [
+        *_verdict(standard, reason, detail),
+        "",
+        HELPS,
+        f"    1. every record: {standard.words(reason)['what_to_do']}",
+    ]

@@ -5,22 +5,27 @@ demo data nothing is written. Every number is of the 999 range, which is never i
 
 What is wrong in the extracts, as in real ones (share of rows where it can happen; standards/demo/faults.csv has every rate):
 
-    missing_value           trust index 6 %, practice list 30 %
-    different_value         trust index 4 %, practice list 3 %, GP entries 3 %
+    missing_value           trust index 6 %, practice list 30 %, emergency 6 %, each of the services 6 %
+    different_value         trust index 4 %, practice list 3 %, GP entries 3 % (both systems)
     general_value           trust index 5 %, practice list 6 %, GP entries 5 %
-    misused_99              trust index 3 %, trust index of ZZ5 28 %
-    misused_z               trust index 3 %, trust index of ZZ6 22 %
+    misused_99              trust index 3 %, trust index of ZZ5 28 %, emergency 3 %, mental health 3 %, FHIR 3 %
+    misused_z               trust index 3 %, trust index of ZZ6 22 %, emergency 3 %, community 3 %
+    refusal                 social care 6 %, charity 6 %
+    not_asked               charity 5 %
+    own_words               charity 40 %
     lower_case_code         trust index 2 %
     trailing_space          trust index 2 %, practice list 1 %
     local_second_character  trust index 1 %, trust index of ZZ1 25 %
     local_list_code         trust index of ZZ3 30 %
     lone_9                  trust index 0.4 %
-    unrecognised_value      trust index 0.6 %, practice list 0.4 %
-    x_in_hes                outpatients 6 %
+    unrecognised_value      trust index 0.6 %, practice list 0.4 %, emergency, mental health and FHIR 0.6 %,
+                            social care and charity 3 %
+    x_in_hes                outpatients 6 %, stays 6 %
     later_refusal           GP entries 2 %
     spreadsheet_code        GP entries 0.4 %
     unrecognised_language   trust index 0.4 %
-    missing_nhs_number      trust index 4 %, practice list 0.5 %
+    missing_nhs_number      trust index 4 %, practice list 0.5 % (both systems), mental health, community and FHIR 4 %,
+                            social care 10 %, charity 60 %
     malformed_nhs_number    trust index 0.8 %, practice list 0.1 %
     placeholder_nhs_number  trust index 0.1 %
     borrowed_nhs_number     trust index 0.2 %, practice list 0.05 %
@@ -61,7 +66,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from transforms import demo_outpatients, demo_practices, demo_trusts
+from transforms import demo_hospitals, demo_outpatients, demo_practices, demo_services, demo_systmone, demo_trusts
 from transforms.demo_deliveries import READY, Content, Made, deliver
 from transforms.demo_people import BLANK_DAY, Source, dates, make_people, text
 from transforms.demo_records import Setting, registered
@@ -120,7 +125,9 @@ def make_deliveries(setting: Setting, made: Made) -> tuple[pd.DataFrame, pd.Data
     """Every extract of every provider and period, packed into deliveries. Returns whose each local number is, and who attended."""
     settings, providers = setting.source.settings, setting.source.providers
     registrations = registered(setting)
-    current = registrations[registrations["left"] == BLANK_DAY].drop_duplicates("person", keep="last")
+    systmone = demo_systmone.registered_systmone(setting, registrations)
+    everywhere = pd.concat([registrations, systmone], ignore_index=True)
+    current = everywhere[everywhere["left"] == BLANK_DAY].drop_duplicates("person", keep="last")
     codes = text([one["code"] for one in providers])
     practice_of = np.full(len(setting.people), settings["codes_of_systems"]["codes"]["no_practice"], dtype=object)
     practice_of[current["person"]] = codes[current["provider"]]
@@ -130,7 +137,13 @@ def make_deliveries(setting: Setting, made: Made) -> tuple[pd.DataFrame, pd.Data
         "sus_outpatient": demo_outpatients.outpatients(setting, records),
         "emis_patient": demo_practices.practice_lists(setting, registrations),
         "emis_observation": demo_practices.observations(setting, registrations),
+        "tpp_patient": demo_systmone.systmone_lists(setting, systmone),
+        "tpp_code": demo_systmone.systmone_codes(setting, systmone),
+        "sus_admitted": demo_hospitals.admissions(setting, records),
+        "ecds": demo_hospitals.attendances(setting, records),
     }
+    sent = {name for one in providers for name in one["layouts"].split()}
+    tables |= {name: demo_services.service_patients(setting, name) for name in demo_services.LAYOUTS if name in sent}
     truth = []
     for at, provider in enumerate(providers):
         contents = {

@@ -15,16 +15,29 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
+from transforms.demo_fhir import as_resources
 from transforms.demo_records import Setting
 
 READY, BYTE_ORDER_MARK = "_READY", b"\xef\xbb\xbf"
 DELIMITER = {"pas_patient": "|"}
+RESOURCE = {"fhir_patient": "Patient"}  # what is sent as resources, one a line
+QUOTED = ("social_care", "small_csv")  # what holds words with commas
 LOCAL_NUMBER = {
     "pas_patient": "PATIENT_ID",
     "sus_outpatient": "LOPATID",
     "emis_patient": "PatientGuid",
     "emis_observation": "PatientGuid",
+    "sus_admitted": "LOPATID",
+    "ecds": "Local_Patient_Identifier",
+    "tpp_patient": "RowIdentifier",
+    "tpp_code": "IDPatient",
+    "mhsds_patient": "LocalPatientID",
+    "csds_patient": "LocalPatientId",
+    "social_care": "LA Person Unique Identifier",
+    "small_csv": "Your reference",
+    "fhir_patient": "id",
 }
+MARKS = ("fault:", "expected:")
 ABOUT_ROWS = ("provider", "person_no", "first", "last", "place", "day", "is_final")
 
 
@@ -44,7 +57,7 @@ class Content:
     def __init__(self, layout: str, frame: pd.DataFrame):
         frame = frame.sort_values("place", kind="stable", ignore_index=True)
         self.layout, self.first, self.last = layout, frame["first"].to_numpy(), frame["last"].to_numpy()
-        self.columns = [name for name in frame.columns if name not in ABOUT_ROWS and ":" not in name]
+        self.columns = [name for name in frame.columns if name not in ABOUT_ROWS and not name.startswith(MARKS)]
         self.table = pa.table({name: pa.array(frame[name], pa.string(), from_pandas=True) for name in self.columns})
         self.person_no = frame["person_no"].to_numpy()
         found = []
@@ -99,7 +112,7 @@ def deliver(
         table, wrong = content.cut(position)
         if not len(table):  # nothing new in a month: no file, for an empty one is refused
             continue
-        files[f"{code}_{layout}_{month}.csv"] = (layout, table)
+        files[f"{code}_{layout}_{month}.{'ndjson' if layout in RESOURCE else 'csv'}"] = (layout, table)
         faults.append(wrong.assign(provider=code, period=period, layout=layout))
         made.n_rows += len(table)
     whole = {name: _bytes(setting, code, layout, table) for name, (layout, table) in files.items()}
@@ -173,7 +186,10 @@ def _without(setting: Setting, code: str, layout: str, table: pa.Table, column: 
 def _bytes(setting: Setting, code: str, layout: str, table: pa.Table) -> bytes:
     """A file as this provider's system writes it."""
     habits, out = setting.source.settings["files"], io.BytesIO()
-    options = arrow_csv.WriteOptions(delimiter=DELIMITER.get(layout, ","), quoting_style="none", quoting_header="none")
+    if layout in RESOURCE:
+        return as_resources(table.to_pylist(), RESOURCE[layout]).encode()
+    style = "needed" if layout in QUOTED else "none"
+    options = arrow_csv.WriteOptions(delimiter=DELIMITER.get(layout, ","), quoting_style=style, quoting_header=style)
     arrow_csv.write_csv(table, out, options)
     content = out.getvalue()
     if code in habits["carriage_returns"]:

@@ -52,6 +52,12 @@ class Source:
         """The rows of one `from_` map."""
         return self.rows(f"code_systems/{system}/from_{vocabulary}.csv")
 
+    def layout(self, name: str) -> dict[str, Any]:
+        """One layout: its columns, dates and format."""
+        path = self.folder / "layouts" / f"{name}.yml"
+        read: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
+        return read
+
     def value(self, system: str, vocabulary: str, code: str) -> str:
         """The first value that states a code, or an absence."""
         for row in self.map(system, vocabulary):

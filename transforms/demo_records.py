@@ -148,19 +148,26 @@ class Categories:
         fault = np.where(general & (sent == self.letter[self.at(category)]), "", fault).astype(object)
         expected = text([self.read[value] for value in sent])
         for name in ("misused_99", "misused_z", "lone_9"):
-            value = str(self.setting.sent(layout, name)[0])
-            sent[fault == name], expected[fault == name] = value, self.read[value]
+            if (fault == name).any():
+                value = str(self.setting.sent(layout, name)[0])
+                sent[fault == name], expected[fault == name] = value, self.read[value]
         at = fault == "unrecognised_value"
-        sent[at], expected[at] = one_of(rng, self.setting.sent(layout, "unrecognised_value"), at.sum()), "unrecognised"
+        if at.any():
+            sent[at], expected[at] = (
+                one_of(rng, self.setting.sent(layout, "unrecognised_value"), at.sum()),
+                "unrecognised",
+            )
         sent[fault == "missing_value"], expected[fault == "missing_value"] = "", "not_recorded"
         at = fault == "local_second_character"
-        sent[at] = sent[at] + one_of(rng, self.setting.sent(layout, "local_second_character"), at.sum())
+        if at.any():
+            sent[at] = sent[at] + one_of(rng, self.setting.sent(layout, "local_second_character"), at.sum())
         at = fault == "lower_case_code"
         sent[at] = text([value.lower() for value in sent[at]])
         at = np.flatnonzero(fault == "trailing_space")
         few = at[rng.random(len(at)) < 0.15]  # "99 " is counted nowhere by those who forget to trim
-        value = str(self.setting.sent(layout, "misused_99")[0])
-        sent[few], expected[few] = value, self.read[value]
+        if len(few):
+            value = str(self.setting.sent(layout, "misused_99")[0])
+            sent[few], expected[few] = value, self.read[value]
         sent[at] = sent[at] + " "
         self._local(rng, sent, expected, fault, category, detail)
         return sent, expected, fault

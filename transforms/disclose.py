@@ -5,7 +5,7 @@ Promise: a number that rests on few people or few events, or leaves few over, do
 
 import duckdb
 
-from transforms.engine import HERE
+from transforms.engine import HERE, add_table
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard
 
@@ -19,6 +19,14 @@ def disclose(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, in
 
 
 def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
-    """The numbers of disclosure.yml for SQL."""
-    for name in ("smallest_count_shown", "rounding_base"):
-        con.execute(f"set variable {name} = {int(standard.settings['disclosure'][name])}")
+    """The numbers of disclosure.yml for SQL: standard.suppression, one row per class of fields.csv."""
+    settings = standard.settings["disclosure"]
+    numbers = ("smallest_count_shown", "rounding_base")
+    classes = [
+        {"suppression": name, **{n: int(said[n]) for n in numbers}, "hides_none_and_all": is_strict}
+        for name, said, is_strict in (("standard", settings, False), ("sensitive", settings["sensitive"], True))
+    ]
+    con.execute("create schema if not exists standard")
+    add_table(con, "standard.suppression", classes)
+    for name in numbers:
+        con.execute(f"set variable {name} = {int(settings[name])}")

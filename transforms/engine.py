@@ -20,6 +20,12 @@ from transforms.standard import Standard
 HERE = Path(__file__).resolve().parent
 TYPES = {"text": "varchar", "date": "date", "boolean": "boolean", "integer": "bigint", "code": "varchar"}
 TYPES |= {"nhs_number": "varchar", "postcode": "varchar"}
+# What a coded field may say of itself, the strictest last.
+STRICTER = {
+    "cardinality": ("one", "many"),
+    "area": ("open", "protected", "identifiable"),
+    "suppression": ("standard", "sensitive"),
+}
 # What stands in every table made from a provider's file, beside the standard's own fields.
 RECORD = "submission_no integer, file_no integer, line integer, record_key uuid, is_key_stable boolean, "
 RECORD += "identity_a ubigint, identity_b ubigint"
@@ -75,17 +81,16 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         }
         for layout in standard.layouts.values()
     ]
-    collected = [
-        {"layout": layout.name, "field": name} for layout in standard.layouts.values() for name in layout.fields
-    ]
-    collected += [
-        {"layout": layout.name, "field": item["characteristic"]}
+    stated = {
+        (layout.name, item["characteristic"]): True
         for layout in standard.layouts.values()
         for items in (layout["states"] or {}).values()
         if isinstance(items, list)
         for item in items
-    ]
-    characteristics = [{"characteristic": c, "system": s} for c, s in standard.characteristics().items()]
+    }
+    # A column of its own says something of every record; a code in another column only where it is there.
+    stated |= {(layout.name, name): False for layout in standard.layouts.values() for name in layout.fields}
+    collected = [{"layout": layout, "field": name, "is_partial": p} for (layout, name), p in stated.items()]
     resolution = standard.settings["resolution"]
     ranks = [
         {"kind": kind, "name": str(name), "place": place}
@@ -106,16 +111,40 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         "provider": standard.tables["providers"],
         "agreement": standard.tables["agreements"],
         "vocabulary": standard.tables["vocabularies"],
+        "reason": standard.tables["reasons"],
         "rule": [rule.describe() for rule in standard.rules],
         "layout": layouts,
         "collected": collected,
-        "characteristic": characteristics,
+        "characteristic": characteristics(standard),
         "rank": ranks,
+        "derived": derived(standard) or [dict.fromkeys(("derived_from", "characteristic", "vocabulary", "system"), "")],
     }
     for name, rows in tables.items():
         add_table(con, f"standard.{name}", rows)
     con.execute("delete from standard.loaded")
     con.execute("insert into standard.loaded values (?)", [standard.version])
+
+
+def characteristics(standard: Standard) -> list[dict]:
+    """One row per characteristic: its code system, and the strictest that fields.csv says of it in any table."""
+    found: dict[str, dict] = {}
+    for row in standard.tables["fields"]:
+        if row["code_system"]:
+            known = found.setdefault(row["field"], {"characteristic": row["field"], "system": row["code_system"]})
+            known.setdefault("topic", row["topic"])
+            for name, order in STRICTER.items():
+                known[name] = max(known.get(name, order[0]), row[name] or order[0], key=order.index)
+    return list(found.values())
+
+
+def derived(standard: Standard) -> list[dict]:
+    """One row per characteristic that a detail of another one answers too, and the vocabulary that says how."""
+    systems = standard.characteristics()
+    return [
+        {"derived_from": item["from"], "characteristic": item["to"], "vocabulary": item["vocabulary"]}
+        | {"system": systems[item["to"]]}
+        for item in standard.settings["resolution"].get("derived") or []
+    ]
 
 
 def add_table(con: duckdb.DuckDBPyConnection, name: str, rows: list[dict]) -> None:

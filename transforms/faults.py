@@ -2,6 +2,7 @@
 
 import csv
 import difflib
+import io
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -46,25 +47,38 @@ class Reader:
         where = path.relative_to(self.root) if path.is_relative_to(self.root) else path
         self.found.append(Fault(f"{where}:{line}" if line else str(where), what, hint))
 
-    def csv(self, path: Path, columns: Iterable[str]) -> list[Row]:
-        """Rows of a CSV file as text, each with its line number. Notes missing columns, extra columns, ragged rows."""
+    def csv(self, path: Path, columns: Iterable[str], optional: Iterable[str] = ()) -> list[Row]:
+        """Rows of a CSV file as text, each with its line number; an `optional` column that is not there is blank.
+
+        Notes columns that are missing or that nobody reads, and ragged rows.
+        """
         if not path.exists():
-            self.fault(path, None, "this file is missing")
+            self.fault(path, None, "this file is missing", "put it back, with only its header if it has no rows")
             return []
-        with open(path, encoding="utf-8", newline="") as handle:
-            reader = csv.reader(handle)
-            header = next(reader, [])
-            for column in columns:
-                if column not in header:
-                    self.fault(path, 1, f"column '{column}' is missing", nearest(column, header))
-            rows = []
-            for values in reader:
-                if len(values) != len(header):
-                    what = f"this row has {len(values)} values, the header has {len(header)}"
-                    self.fault(path, reader.line_num, what, "put quotation marks around a value that holds a comma")
-                    continue
-                rows.append({**dict.fromkeys(columns, ""), **dict(zip(header, values)), LINE: reader.line_num})
-            return rows
+        try:  # a spreadsheet may put a byte order mark in front, or write in an encoding of its own
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            self.fault(path, None, "this file is not UTF-8", "save it as 'CSV UTF-8'")
+            return []
+        reader = csv.reader(io.StringIO(text, newline=""))
+        header = next(reader, [])
+        columns, optional = list(columns), list(optional)
+        for column in columns:
+            if column not in header:
+                self.fault(path, 1, f"column '{column}' is missing", nearest(column, header) or "add it")
+        for column in header:
+            if column not in columns and column not in optional:
+                self.fault(path, 1, f"column '{column}' is not known", one_of(column, (*columns, *optional)))
+        rows = []
+        names = [*header, *(name for name in (*columns, *optional) if name not in header), LINE]
+        blanks = [""] * (len(names) - len(header) - 1)
+        for values in reader:
+            if len(values) != len(header):
+                what = f"this row has {len(values)} values, the header has {len(header)}"
+                self.fault(path, reader.line_num, what, "put quotation marks around a value that holds a comma")
+                continue
+            rows.append(dict(zip(names, (*values, *blanks, reader.line_num), strict=True)))
+        return rows
 
     def yaml(self, path: Path) -> Any:
         """The content of a YAML file; every mapping in it knows its line."""
@@ -72,7 +86,10 @@ class Reader:
             return yaml.load(path.read_text(encoding="utf-8"), Loader=_LineLoader) or {}
         except yaml.YAMLError as error:
             mark = getattr(error, "problem_mark", None)
-            self.fault(path, mark.line + 1 if mark else None, f"not valid YAML: {getattr(error, 'problem', error)}")
+            what = f"not valid YAML: {getattr(error, 'problem', error)}"
+            self.fault(
+                path, mark.line + 1 if mark else None, what, "look for a bracket or a quotation mark, also above"
+            )
             return {}
 
     def line_of(self, path: Path, key: str, start: int = 1) -> int:
@@ -89,13 +106,13 @@ class Reader:
         for key in item:
             if key != LINE and key not in known:
                 line = self.line_of(path, str(key), item.get(LINE, 1))
-                self.fault(path, line, f"key '{key}' is not known", nearest(key, known))
+                self.fault(path, line, f"key '{key}' is not known", one_of(key, known))
         for key in needed:
             if key not in item:
-                self.fault(path, item.get(LINE), f"key '{key}' is missing")
+                self.fault(path, item.get(LINE), f"key '{key}' is missing", "add it")
 
 
-class _LineLoader(yaml.SafeLoader):
+class _LineLoader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """YAML that remembers the line of every mapping; dates stay text."""
 
 
@@ -117,3 +134,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest valid name, or "" when nothing is near."""
     close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
+
+
+def one_of(name: object, known: Iterable[str]) -> str:
+    """A hint that names the nearest valid name, or all of them."""
+    return nearest(str(name), known) or f"one of {', '.join(map(str, known))}"

@@ -23,7 +23,7 @@ from transforms.scorecard import Facts, Part
 from transforms.standard import Standard
 from transforms.validate import result_file
 
-CODE = ("feedback.py", "scorecard.py", "resolve.py")
+CODE = ("feedback.py", "scorecard.py", "resolve.py", "shape.py")
 MOST_LINES = 1_000_000
 FILES = ("index.html", "issues.parquet", "issues.csv.gz", "rules.csv", "scorecard.json")
 RULE_COLUMNS = "rule layout column severity at_least checked failed failed_before is_met what_to_do why what_happens"

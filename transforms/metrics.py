@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from transforms.faults import Reader, nearest
+from transforms.faults import Reader, one_of
 
 if TYPE_CHECKING:
     from transforms.standard import Standard
@@ -46,14 +46,15 @@ def check_metrics(reader: Reader, standard: Standard) -> None:
                 for item in metric[key]:
                     if item not in known:
                         what = f"{key}: '{item}' is not known"
-                        reader.fault(path, reader.line_of(path, key), what, nearest(item, known))
+                        reader.fault(path, reader.line_of(path, key), what, one_of(item, known))
             if metric["subject"] not in subjects:
                 what = f"subject '{metric['subject']}' is not known"
-                reader.fault(path, reader.line_of(path, "subject"), what, nearest(metric["subject"], subjects))
+                reader.fault(path, reader.line_of(path, "subject"), what, one_of(metric["subject"], subjects))
                 continue
+            hint = f"it is SQL over the columns of {metric['subject']} (transforms/stages.sql)"
             for key, wanted in (("denominator", "BOOLEAN"), ("numerator", "BOOLEAN"), ("date", "DATE")):
                 if problem := _problem(con, f"select ({metric[key]}) as verdict from {metric['subject']}", wanted):
-                    reader.fault(path, reader.line_of(path, key), f"{key} does not compile: {problem}")
+                    reader.fault(path, reader.line_of(path, key), f"{key} does not compile: {problem}", hint)
 
 
 def _problem(con: duckdb.DuckDBPyConnection, query: str, wanted: str) -> str:

@@ -12,10 +12,11 @@ from typing import Any
 
 import duckdb
 
-from transforms import engine, fingerprint, keys, ledger, release
+from transforms import changes, engine, fingerprint, keys, ledger, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.disclose import disclose
+from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography, directory
 from transforms.lake import Lake, write_text
@@ -30,6 +31,7 @@ from transforms.work import pending
 
 CODE = (
     "publish.py",
+    "changes.py",
     "measure.py",
     "metrics.py",
     "disclose.py",
@@ -44,7 +46,16 @@ CODE = (
     "render.py",
 )
 PATIENCE = timedelta(minutes=10)
-NOT_KEPT = ("person_link",)
+NOT_KEPT = ("person_link", "value_key", "moved_record")
+# The tests that can choose between records, and how many different values each can have.
+TESTS = {
+    "known_before_absent": 2,
+    "stated_before_derived": 2,
+    "specific_before_general": 10,
+    "latest": 200_000,  # days since 1800
+    "self_stated_first": 100,
+    "care_setting": 100,
+}
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
@@ -111,7 +122,9 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
     try:
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
+        is_held = is_open_held(standard, lake)
         _prepare(con, standard, lake)
+        changes.compare(con, standard, lake, secret)
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
@@ -119,6 +132,7 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         _add_dictionary(con)
         run_folder(con, HERE / "open", is_database=True)
         audit(con, standard)
+        changes.keep(con, is_held)
         _describe(con, standard, lake, built, number, mark)
         for table in _tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
@@ -126,7 +140,7 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
     finally:
         con.close()
-    if is_open_held(standard, lake):
+    if is_held:
         _keep_open(lake, built)
     else:
         site(standard, built, json.loads((built / "release.json").read_text(encoding="utf-8")))
@@ -163,12 +177,11 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
         con.execute(f"create view linked.{name} as from read_parquet('{lake.path('linked', name)}.parquet')")
     keys.arm(con, lake, "person")
     set_linking_variables(con, standard)
-    con.execute("set variable smallest_count_shown = ?", [standard.settings["disclosure"]["smallest_count_shown"]])
+    set_disclosure_variables(con, standard)
     settings = standard.settings["publishing"]
     for name in ("ethnicity", "default_set", "region", "deprivation_index"):
         con.execute(f"set variable {name} = ?", [settings[name]])
-    tests = standard.settings["resolution"]["methods"][standard.settings["resolution"]["default"]]
-    con.execute("set variable tests = ?", [tests])
+    con.execute("set variable weights = ?", [weights(standard)])
     con.execute("""
         set variable latest_period = (select max(period) from linked.in_force);
         set variable rolling_to = last_day(strptime(getvariable('latest_period') || '-01', '%Y-%m-%d')::date);
@@ -195,6 +208,16 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
         for name, metric in standard.metrics.items()
     ]
     add_table(con, "standard.metric", metrics)
+
+
+def weights(standard: Standard) -> dict[str, int]:
+    """What each test of the default method weighs, so that one number holds them all: each more than all after it."""
+    resolution = standard.settings["resolution"]
+    found, weight = dict.fromkeys(TESTS, 0), 1
+    for test in reversed(resolution["methods"][resolution["default"]]):
+        found[test] = weight
+        weight *= TESTS[test]
+    return found
 
 
 def _add_dictionary(con: duckdb.DuckDBPyConnection) -> None:
@@ -230,12 +253,14 @@ def _describe(
         "latest_period": con.execute("select getvariable('latest_period')").fetchone()[0],
         "standard": standard.version,
         "code": fingerprint.code(*CODE),
+        "engine": f"duckdb {duckdb.__version__}",
         "fingerprint": mark,
         "disclosure": {k: v for k, v in standard.settings["disclosure"].items() if k != "__line__"},
     }
     tables = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in _tables(con, "open")}
     counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in _tables(con, "protected")}
     add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
+    facts["changes"] = changes.told(con, standard, lake)
     con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
     disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
         "sensitive": dict(facts["disclosure"].get("sensitive", {}))
@@ -244,7 +269,8 @@ def _describe(
     facts["disclosure"] = disclosure
     write_text(built / "release.json", json.dumps(facts | {"tables": tables}, indent=1))
     write_text(built / "protected" / "release.json", json.dumps(facts | {"inputs": inputs, "tables": counts}, indent=1))
-    engine.add_table(con, "protected.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
+    about = {k: str(v) for k, v in facts.items() if k not in ("disclosure", "changes")}
+    add_table(con, "protected.about", [about])
 
 
 def _is_invented(con: duckdb.DuckDBPyConnection) -> bool:

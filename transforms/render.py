@@ -1,7 +1,7 @@
-"""Facts -> a page that opens anywhere: one file, no script, nothing fetched from elsewhere.
+"""Facts -> a page that opens anywhere: one file, nothing fetched from elsewhere.
 
-Promise: every text is escaped, and a browser runs nothing and loads nothing but the style that stands in the page: its
-hash is in the page's content security policy.
+Promise: every text is escaped, and a browser runs nothing and loads nothing but the style, and on one page the search,
+that stand in the page: their hashes are in its content security policy.
 """
 
 import base64
@@ -56,6 +56,11 @@ def day(text: str) -> str:
     return f"{int(parts[2])} {month(text[:7])}" if len(parts) == 3 else text
 
 
+def sentence(words: str) -> str:
+    """Words with one full stop at their end."""
+    return words if words.endswith((".", "?", "!")) else f"{words}."
+
+
 def breakable(name: str) -> Any:
     """A long identifier as text that a narrow column may break after a dot or an underscore, and nowhere else."""
     from markupsafe import Markup, escape
@@ -70,11 +75,12 @@ def _environment() -> Any:
 
     loader = jinja2.FileSystemLoader(HERE)
     made = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    made.filters |= {"count": count, "month": month, "day": day, "breakable": breakable}
+    made.filters |= {"count": count, "month": month, "day": day, "breakable": breakable, "sentence": sentence}
     made.globals |= {"per_cent": per_cent}
-    style = (HERE / "style.css").read_text(encoding="utf-8")
-    made.globals["style"] = Markup(style)
-    made.globals["style_hash"] = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    for name, file in (("style", "style.css"), ("search", "search.js")):
+        text = (HERE / file).read_text(encoding="utf-8")
+        made.globals[name] = Markup(text)
+        made.globals[f"{name}_hash"] = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
     return made
 
 

@@ -8,7 +8,8 @@ import duckdb
 
 from transforms.standard import Layout, Standard
 
-COLUMNS = "value, vocabulary, code, detail, status, reason, relation"
+COLUMNS = "value, vocabulary, code, detail, status, reason, relation, valid_from, valid_to"
+ALWAYS = ("0001-01-01", "9999-12-31")
 
 
 def declared(standard: Standard, layout: Layout, provider: str) -> list[dict]:
@@ -31,7 +32,8 @@ def declared(standard: Standard, layout: Layout, provider: str) -> list[dict]:
 
 
 RESOLVE = """
--- One row per coded field and distinct value: the code it means, or why it means none.
+-- One row per coded field, distinct value and stretch of time: the code it means then, or why it means none.
+-- Nearly every row of a map is valid always, so that nearly every value has one stretch; meaning_no numbers them all.
 create or replace table resolved as
 with wanted as (
     select distinct v.field, v.value, d.first, d.is_partial
@@ -44,7 +46,9 @@ tried as (
     where w.value is not null
 ),
 mapped as (
-    select m.*, folded(m.value, y.is_case_sensitive = 'true') as folded_value
+    select m.* exclude (valid_from, valid_to), folded(m.value, y.is_case_sensitive = 'true') as folded_value,
+           coalesce(nullif(m.valid_from, '')::date, getvariable('always_from')) as valid_from,
+           coalesce(nullif(m.valid_to, '')::date, getvariable('always_to')) as valid_to
     from standard.code_map m join standard.vocabulary y using (vocabulary)
 ),
 matched as (
@@ -57,27 +61,71 @@ matched as (
       on m.system = t.system and m.vocabulary = t.vocabulary and m.folded_value = left(t.folded_value, 1)
     where t.matching = 'first_of_two' and length(t.folded_value) = 2 and regexp_full_match(m.folded_value, '[A-Z]')
 ),
+begun as (
+    select field, sent, valid_from as starts from matched
+    union select field, sent, valid_to + 1 from matched where valid_to < getvariable('always_to')
+    union select field, sent, getvariable('always_from') from matched
+),
+stretch as (
+    select field, sent, starts, coalesce(lead(starts) over (partition by field, sent order by starts) - 1,
+                                         getvariable('always_to')) as ends
+    from begun
+),
 best as (
-    select * from matched qualify row_number() over (partition by field, sent order by place, how) = 1
+    select s.*, m.* exclude (field, sent, valid_from, valid_to)
+    from stretch s left join matched m
+      on m.field = s.field and m.sent = s.sent and m.valid_from <= s.starts and m.valid_to >= s.ends
+    qualify row_number() over (partition by s.field, s.sent, s.starts order by m.place, m.how) = 1
 )
-select w.field, w.value, w.is_partial, coalesce(b.vocabulary, w.first) as vocabulary,
+select (row_number() over (order by w.field, w.value, b.starts))::integer as meaning_no,
+       w.field, w.value, w.is_partial, coalesce(b.vocabulary, w.first) as vocabulary,
        nullif(b.code, '') as code, nullif(b.detail, '') as detail,
        case when folded(w.value, true) is null then 'not_recorded' else coalesce(b.status, 'unrecognised') end as status,
-       case when folded(w.value, true) is null then 'blank' when b.status is null then 'not_in_map' else nullif(b.reason, '') end
-           as reason,
-       coalesce(b.relation, 'none') as relation
+       case when folded(w.value, true) is null then 'blank' when b.sent is null then 'not_in_map'
+            when b.status is null then 'not_valid_on_date' else nullif(b.reason, '') end as reason,
+       coalesce(b.relation, 'none') as relation,
+       coalesce(b.starts, getvariable('always_from')) as valid_from, coalesce(b.ends, getvariable('always_to')) as valid_to
 from wanted w left join best b on b.field = w.field and b.sent = w.value
-where not (w.is_partial and b.status is null)
+-- In a column of dated codes most say nothing of this item: those that no map knows, and those that a map names as
+-- being about something else, such as next of kin beside carers.
+left join standard.reason o on o.reason = split_part(b.reason, ':', 1)
+where not (w.is_partial and (b.sent is null or (b.status = 'unrecognised' and o.is_about_the_item = 'false')))
 """
 
 
 def resolve(con: duckdb.DuckDBPyConnection) -> None:
-    """Make table `resolved` from tables `value_counted` (field, value, n) and `declared`. Needs schema standard."""
+    """Make table `resolved` from tables `value_counted` (field, value, n) and `declared`. Needs schema standard.
+
+    A value has several rows, with stretches of time that do not meet, only where a map's rows are not valid always.
+    """
+    for name, day in zip(("always_from", "always_to"), ALWAYS, strict=True):
+        con.execute(f"set variable {name} = date '{day}'")
     con.execute(RESOLVE)
+
+
+def dated_by(layout: Layout, name: str) -> list[tuple[str, int]]:
+    """The dates that a coded field may be of, in order, each with its basis: recorded (1), the event (2).
+
+    Where all are blank the end of the period counts (3).
+    """
+    recorded = layout.fields.get(name, {}).get("recorded_on")
+    found = [(recorded, 1)] if recorded in layout.fields else []
+    return [*found, (layout["event_date"], 2)] if layout["event_date"] else found
+
+
+def day_of(layout: Layout, name: str, period_end: str, prefix: str = "") -> str:
+    """The day that a coded field's value is about, as SQL: it decides which rows of a map are valid."""
+    return f"coalesce({''.join(f'{prefix}{column}, ' for column, _ in dated_by(layout, name))}{period_end})"
+
+
+def is_dated(con: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether some value of a field means different things at different times."""
+    query = "select count(*) from resolved where field = ? and (valid_from, valid_to) <> (?::date, ?::date)"
+    return bool(con.execute(query, [name, *ALWAYS]).fetchone()[0])
 
 
 def resolved_fingerprint(con: duckdb.DuckDBPyConnection) -> str:
     """A hash of what the maps say of these values, or that they say nothing."""
     query = f"""select coalesce(md5(string_agg(md5(coalesce(field, '') || row(field, {COLUMNS})::text), ''
-                order by field, value)), 'none') from resolved"""
+                order by meaning_no)), 'none') from resolved"""
     return con.execute(query).fetchone()[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from transforms.faults import LINE, Reader, Row, nearest
+from transforms.faults import LINE, Reader, Row, nearest, one_of
 
 REJECTS = ("nothing", "value", "record", "submission")
 SCOPES = ("submission", "history", "peers")
@@ -143,14 +143,14 @@ def _rule(reader: Reader, path: Path, table: str, item: Row) -> list[Rule]:
     reader.keys(path, item, KEYS, ("id", "message", "dimension", "topic"))
     for key, known in (("rejects", REJECTS), ("scope", SCOPES), ("severity", SEVERITIES), ("dimension", DIMENSIONS)):
         if key in item and item[key] not in known:
-            reader.fault(path, line, f"{key} '{item[key]}' is not known", nearest(item[key], known) or ", ".join(known))
+            reader.fault(path, line, f"{key} '{item[key]}' is not known", one_of(item[key], known))
     if ("expect" in item) == ("sql" in item):
-        reader.fault(path, line, "a rule needs either `expect:` or `sql:`")
+        reader.fault(path, line, "a rule needs either `expect:` or `sql:`", "say it once, in one of them")
     elif "expect" in item and item["expect"] not in ROW_FORMS:
         hint = nearest(item["expect"], ROW_FORMS) or "say it as `sql:`, a predicate that a good row satisfies"
         reader.fault(path, line, f"expectation '{item['expect']}' is not one about rows", hint)
     elif "expect" in item and "column" not in item:
-        reader.fault(path, line, "key 'column' is missing")
+        reader.fault(path, line, "key 'column' is missing", "name the column that the expectation is about")
     if len(reader.found) > before:
         return []
     return [

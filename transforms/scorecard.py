@@ -15,7 +15,9 @@ from transforms import ledger
 from transforms.arrivals import Arrival, State
 from transforms.ingest import bronze_file
 from transforms.lake import Lake, Submission
+from transforms.resolve import dated_by, is_dated
 from transforms.rules import Rule
+from transforms.shape import text, typed_expression
 from transforms.standard import Layout, Standard
 from transforms.validate import count_values, result_file
 
@@ -163,10 +165,10 @@ def urgency(rule: Facts) -> tuple[Any, ...]:
 
 STATUSES = """
 -- One row per coded field and letter of VODIM; `partial` fields are stated by some records only.
-select v.field, d.is_partial, c.vodim, sum(v.n)::bigint as n
-from value_counted v
+select m.field, d.is_partial, c.vodim, sum(m.n)::bigint as n
+from meant m
 join (select field, system, is_partial from declared where place = 1) d using (field)
-left join resolved r on r.field = v.field and r.value is not distinct from v.value
+left join resolved r using (meaning_no)
 left join standard.code c on c.system = d.system and c.kind <> 'detail' and c.code = coalesce(r.code, r.status)
 group by all
 """
@@ -179,10 +181,13 @@ def status_facts(
     file = part.arrival.file(part.layout.name)
     assert file is not None
     count_values(con, standard, lake, part.arrival, file)
+    con.execute(f"create or replace temp table meant as {_meant(con, part, lake, standard)}")
     told: dict[str, Facts] = {}
+    topics = {row["field"]: row["topic"] for row in standard.tables["fields"]}
     for name, is_partial, letter, n in con.execute(STATUSES).fetchall():
         column = part.layout.fields[name]["column"] if name in part.layout.fields else ""
         fresh = {"field": name, "layout": part.layout.name, "column": column, "is_partial": is_partial}
+        fresh["topic"] = topics[name]
         counts = told.setdefault(name, {**fresh, **dict.fromkeys(VODIM, 0)})
         if letter:  # of a partial field: a code that states nothing about it
             counts[letter] += n
@@ -193,16 +198,59 @@ def status_facts(
     return sorted(told.values(), key=lambda row: row["field"])
 
 
+def _meant(con: duckdb.DuckDBPyConnection, part: Part, lake: Lake, standard: Standard) -> str:
+    """A query: how often each coded field means what. Values were counted once; only where the date decides what a value
+    means are the records looked at again."""
+    layout, bronze = part.layout, bronze_file(lake, part.arrival, part.layout.name)
+    columns = dict(con.execute("select distinct field, column_name from declared where place = 1").fetchall())
+    dated = [name for name in columns if is_dated(con, name)]
+    queries = [
+        f"""select v.field, r.meaning_no, v.n from value_counted v
+            left join resolved r on r.field = v.field and r.value is not distinct from v.value
+            where not list_contains({dated!r}::varchar[], v.field)"""
+    ]
+    sent = set(pq.read_schema(bronze).names)
+    typed = {
+        row["field"]: typed_expression(row, '"' + column.replace('"', '""') + '"' if column in sent else "null", layout)
+        for row in standard.fields_of(layout.table)
+        if (column := layout.fields.get(row["field"], {}).get("column"))
+    }
+    for name in dated:
+        days = ", ".join(typed[column] for column, _ in dated_by(layout, name))
+        period_end = f"last_day(date '{part.arrival.submission.period}-01')"
+        records = f"select {typed[columns[name]]} as value, coalesce({days}{', ' if days else ''}{period_end}) as day"
+        queries.append(
+            f"""select {text(name)}, r.meaning_no, count(*) from ({records} from read_parquet('{bronze}')) v
+                left join resolved r on r.field = {text(name)} and r.value is not distinct from v.value
+                     and v.day between r.valid_from and r.valid_to group by all"""
+        )
+    return " union all ".join(queries)
+
+
 def not_collected(layouts: list[Layout], standard: Standard) -> list[Facts]:
-    """What the standard asks for in the tables of these layouts, and none of them has."""
+    """What the standard has in the tables of these layouts, and none of them: the items by topic, what it asks for first."""
     held = {(layout.table, name) for layout in layouts for name in layout.fields}
     states = [items for layout in layouts for items in (layout["states"] or {}).values() if isinstance(items, list)]
     stated = {item["characteristic"] for items in states for item in items}
-    return [
-        {"table": row["table"], "field": row["field"], "definition": row["definition"], "use": row["use"]}
+    lacking = {
+        row["field"]: row
         for table in dict.fromkeys(layout.table for layout in layouts)
         for row in standard.fields_of(table)
-        if row["requirement"] != "optional" and (table, row["field"]) not in held and row["field"] not in stated
+        if (row["requirement"] != "optional" or row["code_system"])
+        and (table, row["field"]) not in held
+        and row["field"] not in stated
+    }
+    topics: dict[str, list[Facts]] = {}
+    for row in lacking.values():
+        item = {
+            "field": row["field"],
+            "is_asked_for": row["requirement"] != "optional",
+            "definition": row["definition"],
+        }
+        topics.setdefault(row["topic"], []).append(item)
+    return [
+        {"topic": topic, "items": sorted(items, key=lambda item: not item["is_asked_for"])}
+        for topic, items in topics.items()
     ]
 
 

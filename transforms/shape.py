@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from transforms import engine
 from transforms.arrivals import Arrival, File
 from transforms.faults import Row
+from transforms.resolve import day_of, is_dated
 from transforms.rules import Rule
 from transforms.standard import Layout, Standard
 
@@ -154,9 +155,11 @@ def _judged(
         if row["type"] in ("date", "boolean", "integer"):
             typed.append(f"clean_text({raw}) as {name}_sent")
         if row["type"] == "code":
+            day = day_of(layout, name, f"last_day(date '{arrival.submission.period}-01')", "typed.")
+            then = f" and {day} between map_{name}.valid_from and map_{name}.valid_to" if is_dated(con, name) else ""
             joins.append(
-                f"left join (select value, code as {name}_code, status as {name}_code_status from resolved where field = {text(name)}) "
-                f"as map_{name} on map_{name}.value = typed.{name}"
+                f"left join (select value, code as {name}_code, status as {name}_code_status, valid_from, valid_to "
+                f"from resolved where field = {text(name)}) as map_{name} on map_{name}.value = typed.{name}{then}"
             )
     same = [
         f"typed.{row['field']} as {row['field']}_sent"

@@ -8,13 +8,16 @@ from typing import Any
 
 import duckdb
 
+from transforms.changes import MOST_LABELS
 from transforms.document import document
+from transforms.engine import characteristics
 from transforms.lake import write_text
 from transforms.render import render
 from transforms.scorecard import not_collected
 from transforms.standard import Standard
 
 Facts = dict[str, Any]
+NO_CHANGES: Facts = {"since_release": None, "moved": []}
 ABOUT = "about"  # the open table that says only which release this is
 
 
@@ -25,6 +28,7 @@ def site(standard: Standard, release_folder: Path, facts: Facts) -> int:
     """
     open_folder = Path(release_folder) / "open"
     tables, n_hidden, shown = _read_open(open_folder)
+    changes = facts.get("changes") or NO_CHANGES
     text = render(
         "site.html",
         release=facts.get("release"),
@@ -35,12 +39,33 @@ def site(standard: Standard, release_folder: Path, facts: Facts) -> int:
         disclosure=facts.get("disclosure") or standard.settings["disclosure"],
         tables=tables,
         n_hidden=n_hidden,
+        changes=changes,
+        moved=[
+            row | {key: in_words(standard, row["characteristic"], row[key]) for key in ("was", "becomes")}
+            for row in changes["moved"]
+        ],
+        most_labels=MOST_LABELS,
+        sensitive=[row["characteristic"] for row in characteristics(standard) if row["suppression"] == "sensitive"],
         metrics=[{"metric": name, **metric} for name, metric in standard.metrics.items()],
         systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
         **missing(standard, shown),
     )
     write_text(Path(release_folder) / "site" / "index.html", text)
     return 1 + document(standard, Path(release_folder) / "site" / "standard")
+
+
+def in_words(standard: Standard, characteristic: str, said: str) -> str:
+    """A code with its detail, or a status with its reason, as a reader calls it."""
+    system = standard.characteristics()[characteristic]
+    rows = [row for row in standard.codes if row["system"] == system]
+    labels = {row["code"]: row["label"] for row in rows if row["kind"] not in ("absence", "detail")}
+    details = {row["code"]: row["label"] for row in rows if row["kind"] == "detail"}
+    code, _, detail = said.partition(" + ")
+    if code in labels:
+        return f"“{labels[code]}”" + (f" ({details.get(detail, detail)})" if detail else "")
+    status, _, reason = said.partition(": ")
+    words = {row["reason"]: row["words"] for row in standard.tables["reasons"]}.get(reason, reason.replace("_", " "))
+    return status.replace("_", " ") + (f" ({words[:1].lower()}{words[1:].rstrip('.')})" if words else "")
 
 
 def missing(standard: Standard, shown: set[str]) -> Facts:
@@ -51,7 +76,7 @@ def missing(standard: Standard, shown: set[str]) -> Facts:
         "no_agreement": [row for row in standard.tables["providers"] if row["code"] not in agreed],
         "proposed": sum(row.get("status") == "proposed" for row in standard.codes),
         "not_collected": [
-            {"title": layout["title"], "layout": layout.name, "fields": not_collected([layout], standard)}
+            {"title": layout["title"], "layout": layout.name, "topics": not_collected([layout], standard)}
             for layout in standard.layouts.values()
         ],
     }

@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from transforms import crosscheck
+from transforms.crosscheck import crosscheck
+from transforms.crosscheck_rules import rules_of_layouts
 from transforms.faults import LINE, Faults, Reader, Row
 from transforms.rules import Rule, read_contracts, read_rules
 
@@ -17,12 +18,17 @@ ROOT = Path(__file__).resolve().parent.parent
 CODES = ("code", "kind", "parent", "label", "vodim", "status", "definition", "source")
 FROM = ("value", "term", "code", "detail", "status", "relation", "reason", "people", "source")
 TO = ("code", "value", "label", "relation", "reason", "status")
+DATES = ("valid_from", "valid_to")  # optional columns of all three; blank where a file has none
+SETS = ("system", "classification", "title", "wording", "year", "source")
+REGISTERS = ("system", "register", "title", "unless_source")
 TABLES = {
-    "fields": "table field type requirement code_system area topic definition use source",
+    "fields": "table field type requirement code_system cardinality tense area suppression topic definition use source",
     "providers": "code name kind layouts icb cadence due_day local_list demo successor starts_on ends_on",
     "agreements": "provider purpose legal_basis may_link may_publish_protected from to",
     "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
     "outcomes": "reason words what_to_do",
+    "reasons": "reason words is_about_the_item",
+    "wording": "check verdict words reason",
 }
 SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
 
@@ -69,6 +75,8 @@ class Standard:
     code_maps: list[Row] = field(repr=False)
     classifications: list[Row] = field(repr=False)
     sets: list[Row] = field(repr=False)
+    registers: list[Row] = field(repr=False)
+    code_files: tuple[Path, ...] = field(repr=False)
     settings: dict[str, Row] = field(repr=False)
     metrics: dict[str, Row] = field(repr=False)
     contracts: tuple[Rule, ...] = field(repr=False)
@@ -86,6 +94,26 @@ class Standard:
     def characteristics(self) -> dict[str, str]:
         """Characteristic (a coded field's name) -> code system."""
         return {row["field"]: row["code_system"] for row in self.tables["fields"] if row["code_system"]}
+
+    def _characteristic(self, name: str) -> Row:
+        return next(row for row in self.tables["fields"] if row["field"] == name and row["code_system"])
+
+    def is_many(self, characteristic: str) -> bool:
+        """Whether a person may have several current values of it."""
+        return bool(self._characteristic(characteristic)["cardinality"] == "many")
+
+    def suppression_of(self, characteristic: str) -> str:
+        """How its counts are suppressed: `standard`, or `sensitive`."""
+        return str(self._characteristic(characteristic)["suppression"])
+
+    def area_of(self, characteristic: str) -> str:
+        """The least protected area that may hold its values."""
+        return str(self._characteristic(characteristic)["area"])
+
+    def maps_of_vocabularies(self) -> set[tuple[str, str]]:
+        """(system, vocabulary) of every from_ file, also of one that has no row yet."""
+        files = [path for path in self.code_files if path.stem.startswith("from_")]
+        return {(path.parent.name, path.stem.removeprefix("from_")) for path in files}
 
     def vocabularies(self, declared: tuple[str, ...] | list[str], provider: str) -> tuple[str, ...]:
         """The vocabularies of a coded column in the order they are tried: a provider's declared local list first."""
@@ -122,7 +150,8 @@ def _load(root: Path, version: str) -> Standard:
     folder = root / "standards"
     tables = {name: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}
     layouts = {path.stem: _layout(reader, path) for path in sorted(folder.glob("layouts/*.yml"))}
-    codes, code_maps, classifications = _code_systems(reader, folder / "code_systems")
+    code_files = tuple(sorted(folder.glob("code_systems/*/*.csv")))
+    codes, code_maps, classifications = _code_systems(reader, code_files)
     rules = read_rules(reader, root / "expectations", tables["fields"])
     loaded = Standard(
         folder=folder,
@@ -132,14 +161,16 @@ def _load(root: Path, version: str) -> Standard:
         codes=codes,
         code_maps=code_maps,
         classifications=classifications,
-        sets=reader.csv(folder / "code_systems" / "sets.csv", ("system", "classification", "title", "wording")),
+        sets=reader.csv(folder / "code_systems" / "sets.csv", SETS),
+        registers=reader.csv(folder / "code_systems" / "registers.csv", REGISTERS),
+        code_files=code_files,
         settings={name.split("/")[-1]: reader.yaml(folder / f"{name}.yml") for name in SETTINGS},
         metrics={path.stem: reader.yaml(path) for path in sorted(folder.glob("metrics/*.yml"))},
         contracts=read_contracts(reader, root / "expectations" / "contracts.yml"),
         rules=tuple(rules),
-        rules_of_layout=crosscheck.rules_of_layouts(reader, root, rules, layouts, tables["fields"]),
+        rules_of_layout=rules_of_layouts(reader, rules, layouts, tables["fields"]),
     )
-    crosscheck.crosscheck(reader, loaded)
+    crosscheck(reader, loaded)
     if reader.found:
         raise Faults(reader.found)
     return loaded
@@ -159,11 +190,13 @@ def _layout(reader: Reader, path: Path) -> Layout:
         "states",
         "restarts",
         "event_date",
+        "activity",
     ]
     reader.keys(path, read, (*needed, *optional), needed)
     columns = [entry for entry in read.get("columns") or [] if isinstance(entry, dict)]
     for entry in columns:
-        reader.keys(path, entry, ("column", "field", "vocabulary", "recorded_on"), ("column", "field"))
+        known = ("column", "field", "vocabulary", "recorded_on", "stated_by", "help", "example")
+        reader.keys(path, entry, known, ("column", "field"))
     return Layout(
         name=path.stem,
         table=str(read.get("table")),
@@ -175,21 +208,24 @@ def _layout(reader: Reader, path: Path) -> Layout:
     )
 
 
-def _code_systems(reader: Reader, folder: Path) -> tuple[list[Row], list[Row], list[Row]]:
+def _code_systems(reader: Reader, files: tuple[Path, ...]) -> tuple[list[Row], list[Row], list[Row]]:
     """All code systems in three long tables; every row knows its system, its file and its line."""
     codes, maps, classifications = [], [], []
-    for path in sorted(folder.glob("*/*.csv")):
+    for path in files:
         system, name = path.parent.name, path.stem
-        origin = {"system": system, "path": path}
+        origin: Row = {"system": system, "path": path}
         if name == "codes":
-            codes += [{**row, **origin} for row in reader.csv(path, CODES)]
+            codes += [row | origin for row in reader.csv(path, CODES, DATES)]
         elif name == "details":
-            details = reader.csv(path, ("detail", "label", "kind", "source"))
-            codes += [{**row, **origin, "code": row["detail"], "kind": "detail"} for row in details]
+            details = reader.csv(path, ("detail", "label", "kind", "source"), DATES)
+            codes += [row | origin | {"code": row["detail"], "kind": "detail"} for row in details]
         elif name.startswith("from_"):
-            maps += [{**row, **origin, "vocabulary": name[5:]} for row in reader.csv(path, FROM)]
+            origin["vocabulary"] = name.removeprefix("from_")
+            maps += [row | origin for row in reader.csv(path, FROM, DATES)]
         elif name.startswith("to_"):
-            classifications += [{**row, **origin, "classification": name[3:]} for row in reader.csv(path, TO)]
+            origin["classification"] = name.removeprefix("to_")
+            optional = ("group", "group_label", *DATES)
+            classifications += [row | origin for row in reader.csv(path, TO, optional)]
         else:
             reader.fault(path, None, "no such file is known here", "codes, details, from_<vocabulary>, to_<set>")
     return codes, maps, classifications

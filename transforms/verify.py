@@ -1,5 +1,7 @@
 """Whether what is there is what was written: the ledger's chain, and the tables of the current release."""
 
+import duckdb
+
 from transforms import keys, ledger, release
 from transforms.engine import connect
 from transforms.lake import Lake, UsageError
@@ -11,6 +13,11 @@ def verify(lake: Lake) -> str:
     manifest = release.current_manifest(lake)
     if not manifest:
         return "\n".join([*report, "no release yet"])
+    if manifest.get("engine") != f"duckdb {duckdb.__version__}":
+        said = (
+            f"made with {manifest.get('engine') or 'another engine'}, whose hashes may differ: publish again to compare"
+        )
+        return "\n".join([*report, f"release {manifest['release']}: {said}"])
     con = connect(lake)
     con.execute(f"attach '{lake.path('current')}/open/open.duckdb' as open (read_only)")
     secret = keys.load(lake, "protected").hex()

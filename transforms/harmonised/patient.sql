@@ -2,8 +2,8 @@
 -- The last place that holds names, numbers and postcodes.
 select
     r.submission_no, s.provider, s.period, s.layout, i.patient_no,
-    case when r.local_patient_id is not null then patient_key(s.provider, r.local_patient_id)
-         else record_key(part(s.sha256) || part(s.layout) || part(r.line::text)) end as record_key,
+    case when r.local_patient_id is not null then patient_key(s.provider::varchar, r.local_patient_id)
+         else record_key(part(s.sha256) || part(s.layout::varchar) || part(r.line::text)) end as record_key,
     r.local_patient_id is not null as is_key_stable,
     r.local_patient_id, r.nhs_number, r.nhs_number_status, r.given_name, r.family_name, r.birth_date, r.death_date,
     r.sex, r.postcode, coalesce(r.gp_practice_code, s.practice) as gp_practice_code, r.registered_on, r.deregistered_on,

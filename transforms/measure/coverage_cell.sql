@@ -1,30 +1,41 @@
 -- One row per place, characteristic and status or reason: how many people, of everyone in that place.
 -- after: person_view
-with said as (
-    select v.icb_of_residence as icb, v.lives_in_midlands, c.person_no, c.characteristic, c.status,
-           c.status || coalesce(': ' || split_part(c.reason, ':', 1), '') as reason
+with counted as (
+    -- Everyone has one row for each characteristic: counted once, then added up for each kind of place.
+    select v.icb_of_residence, v.lives_in_midlands, c.characteristic, c.status, c.reason, count(*) as n
     from protected.person_characteristic as c join measure.person_view as v using (person_no)
+    group by all
 ),
 placed as (
-    select *, 'icb_of_residence' as place_kind, icb as place from said
-    union all by name
-    select *, 'region' as place_kind, getvariable('region') as place from said where lives_in_midlands
-    union all by name
-    select *, 'everyone' as place_kind, 'everyone' as place from said
-),
-cut as (
-    select place_kind, place, characteristic, person_no, 'status' as breakdown, status as category from placed
+    select 'icb_of_residence' as place_kind, icb_of_residence as place, characteristic, status, reason, n from counted
     union all
-    select place_kind, place, characteristic, person_no, 'status and reason', reason from placed
+    select 'region', getvariable('region'), characteristic, status, reason, n from counted where lives_in_midlands
+    union all
+    select 'everyone', 'everyone', characteristic, status, reason, n from counted
 ),
 total as (
-    select place_kind, place, characteristic, breakdown, count(*) as n from cut group by all
+    select place_kind, place, characteristic, sum(n)::bigint as n_in_place from placed group by all
+),
+said as (
+    select place_kind, place, characteristic, 'status' as breakdown, status as category, n from placed
+    union all
+    -- A status that nobody has is a zero, not a gap: a gap would say as much.
+    select t.place_kind, t.place, t.characteristic, 'status', s.name, 0
+    from total as t
+    cross join (select name from standard.rank where kind = 'statuses'
+                union all select 'conflicting' union all select 'not_collected') as s
+    union all
+    -- What stays in the protected area is published by status alone.
+    select place_kind, place, characteristic, 'status and reason', p.status || coalesce(': ' || split_part(p.reason, ':', 1), ''), n
+    from placed as p join standard.characteristic as y using (characteristic) where y.area = 'open'
+),
+cut as (
+    select place_kind, place, characteristic, breakdown, category, sum(n)::bigint as n from said group by all
 )
 select 'coverage' as "table", characteristic as metric, getvariable('latest_period') as period, place_kind, place, breakdown,
-       category, count(*) as numerator, any_value(t.n) as denominator, count(*) as n_people_numerator,
-       any_value(t.n) as n_people_denominator, any_value(t.n) - count(*) as n_people_difference
-from cut join total as t using (place_kind, place, characteristic, breakdown)
-group by all
+       category, n as numerator, n_in_place as denominator, n as n_people_numerator,
+       n_in_place as n_people_denominator, n_in_place - n as n_people_difference
+from cut join total using (place_kind, place, characteristic)
 union all by name
 -- Withheld people are outside every total, and shown: their records are confidential, or their identity is withheld.
 select 'coverage' as "table", 'every characteristic' as metric, getvariable('latest_period') as period,

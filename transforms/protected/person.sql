@@ -12,7 +12,6 @@ latest as (
     select person_no,
            arg_max(birth_date, latest_of) as birth_date,
            arg_max(death_date, latest_of) as death_date,
-           code_form(arg_max(sex, latest_of), 6) as sex,
            arg_max(postcode, latest_of) as postcode,
            code_form(arg_max(gp_practice_code, latest_of), 6) as gp_practice_code,
            min(seen_on) as first_seen_on, max(seen_on) as last_seen_on,
@@ -31,7 +30,7 @@ placed as (
     left join standard.postcode as d on d.postcode = t.postcode
     left join standard.lsoa as a on a.lsoa21_code = d.lsoa21_code
 )
-select t.person_no, keyed(n.message) as person_id, date_trunc('month', t.birth_date)::date as birth_month, t.sex,
+select t.person_no, keyed(n.message) as person_id, date_trunc('month', t.birth_date)::date as birth_month,
        t.death_date is not null as has_died, t.place_status,
        case when t.place_status = 'placed' then t.lsoa21_code end as lsoa21_code,
        a.local_authority_code, a.icb_code as icb_of_residence,

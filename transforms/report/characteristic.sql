@@ -11,8 +11,8 @@ compared as (
     join mine on mine.published_no = p.person_no
     join report.said as s on s.person_no = mine.person_no and s.characteristic = p.characteristic
     join standard.characteristic as y on y.characteristic = p.characteristic
-    left join standard.code as k on k.system = y.system and k.code = p.code
-    left join standard.code as t on t.system = y.system and t.code = s.code
+    left join standard.code as k on k.system = y.system and k.code = p.code and k.kind <> 'detail'
+    left join standard.code as t on t.system = y.system and t.code = s.code and t.kind <> 'detail'
 ),
 judged as (
     select characteristic,
