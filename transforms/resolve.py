@@ -50,6 +50,7 @@ mapped as (
            coalesce(nullif(m.valid_from, '')::date, getvariable('always_from')) as valid_from,
            coalesce(nullif(m.valid_to, '')::date, getvariable('always_to')) as valid_to
     from standard.code_map m join standard.vocabulary y using (vocabulary)
+    where (m.system, m.vocabulary) in (select system, vocabulary from declared)
 ),
 matched as (
     select t.field, t.value as sent, t.place, 1 as how, m.*

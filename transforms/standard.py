@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from transforms import remember
 from transforms.crosscheck import crosscheck
 from transforms.crosscheck_rules import rules_of_layouts
 from transforms.faults import LINE, Faults, Reader, Row
@@ -146,6 +147,17 @@ def _version(root: Path) -> str:
 
 @cache
 def _load(root: Path, version: str) -> Standard:
+    """The shipped standard is loaded and checked once for all processes, any other each time."""
+    if root != ROOT:
+        return _read(root, version)
+    loaded = remember.recall(version)
+    if not isinstance(loaded, Standard):
+        loaded = _read(root, version)
+        remember.keep(version, loaded)
+    return loaded
+
+
+def _read(root: Path, version: str) -> Standard:
     reader = Reader(root)
     folder = root / "standards"
     tables = {name: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}

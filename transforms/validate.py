@@ -71,8 +71,7 @@ def mark_now(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> st
     Its few distinct values tell whether an edited map matters to it. What they tell is remembered for as long as
     neither the standard nor our code changes, so that a sweep does not look at every file again.
     """
-    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on)
-    remembered = result_file(lake, "mark", arrival, file.layout).with_suffix(".txt")
+    remembered, when = _memory(standard, lake, arrival, file)
     known = remembered.read_text(encoding="utf-8").split() if remembered.exists() else []
     if len(known) == 2 and known[0] == when:
         return known[1]
@@ -84,6 +83,12 @@ def mark_now(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> st
     mark = full_mark(standard, arrival, file, resolved_fingerprint(con))
     write_text(remembered, f"{when} {mark}\n")
     return mark
+
+
+def _memory(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> tuple[Path, str]:
+    """Where a file's mark is remembered, and what it is remembered for."""
+    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on)
+    return result_file(lake, "mark", arrival, file.layout).with_suffix(".txt"), when
 
 
 def is_fresh(standard: Standard, lake: Lake, arrival: Arrival, file: File, is_current: bool) -> bool:
@@ -213,6 +218,8 @@ def _settle(
     n_issues = 0
     for one in judged:
         n_issues += _write_results(con, standard, lake, arrival, one, work)
+        remembered, when = _memory(standard, lake, arrival, one.file)
+        write_text(remembered, f"{when} {one.mark}\n")
     rejecting = [rule for one in judged for rule in one.rejecting]
     outcome = "rejected" if rejecting else "accepted"
     if arrival.outcome != outcome:
