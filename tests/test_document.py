@@ -53,7 +53,7 @@ def test_every_code_has_its_place_its_definition_and_its_source(standard, pages)
 
 def test_every_mapped_value_stands_on_the_page_with_where_it_comes_from(standard, pages):
     shown = {
-        name: set(re.findall(r'<th scope="row">(.*?)</th><td>.*?href="#(from-\w+)"', text))
+        name: set(re.findall(r'<th scope="row">(?:<code>)?(.*?)(?:</code>)?</th><td>.*?href="#(from-\w+)"', text))
         for name, text in pages.items()
     }
     for row in standard.code_maps:
@@ -152,15 +152,32 @@ def test_only_the_search_runs_and_only_as_it_stands(pages):
 def test_the_search_and_the_list_lead_to_every_code(standard, pages):
     text = pages["index.html"]
     entries = json.loads(re.search(r'id="search-index">(.*?)</script>', text, re.DOTALL)[1])
-    found = {href for _, _, href, _ in entries}
+    found = {entry[2] for entry in entries}
     listed = text.split('id="a-to-z"')[1]
     for row in standard.codes:
         detail = "detail-" if row["kind"] == "detail" else ""
         href = f"{row['system']}.html#{detail}{row['code']}"
         assert href in found
         assert row["kind"] in ("detail", "absence") or f'href="{href}"' in listed
-    words = {words for words, _, _, _ in entries}
+    words = {entry[0] for entry in entries}
     assert any("92711000000100" in word and "Somali" in word for word in words)
+
+
+def test_the_search_knows_the_shapes_of_file_and_the_other_words_for_an_example(pages):
+    entries = json.loads(re.search(r'id="search-index">(.*?)</script>', pages["index.html"], re.DOTALL)[1])
+
+    def found(words):
+        hits = [e for e in entries if all(word in " ".join((e[0], e[1], *e[4:])).casefold() for word in words.split())]
+        return [entry[2] for entry in sorted(hits, key=lambda entry: entry[3])]
+
+    assert found("charity template") == ["layouts/small_csv.html#blank-file"]
+    for words, example in (
+        ("declined", "person-declines-ethnicity"), ("refused", "person-declines-ethnicity"), ("nobody asked", "nobody-asked"),
+        ("paid", "paid-care-worker"), ("young carer", "young-carer"), ("deaf", "bsl-user"), ("over-general", "only-asian"),
+        ("british", "only-british"),
+    ):  # fmt: skip
+        first = found(words)[:8]
+        assert f"record.html#{example}" in first and first[0].startswith("record.html#"), words
 
 
 def test_what_the_files_say_is_never_run(standard):
@@ -211,6 +228,48 @@ def test_a_blank_file_has_the_columns_of_its_layout_and_is_taken_for_it(standard
     assert example[made_up] == "yes", "an example must say that it is one"
     said = check(path, standard)
     assert "Layout: small_csv" in said and "Codes that no map knows: none" in said
+
+
+def test_the_small_files_help_names_only_values_that_are_read(standard):
+    """In the help of a coded column the words in parentheses, with commas between them, are values."""
+    asked = 0
+    for layout in standard.layouts.values():
+        for entry in layout.columns:
+            if not entry.get("vocabulary"):
+                continue
+            system = standard.characteristics()[entry["field"]]
+            read = {
+                row["value"].casefold()
+                for row in standard.code_maps
+                if row["system"] == system
+                and row["vocabulary"] in entry["vocabulary"]
+                and row["status"] != "unrecognised"
+            }
+            named = [part for words in re.findall(r"\(([^)]*)\)", entry.get("help", "")) for part in words.split(",")]
+            for value in filter(None, (entry.get("example", ""), *named)):
+                asked += 1
+                assert value.strip().casefold() in read, (layout.name, entry["column"], value)
+    assert asked > 80
+
+
+def test_a_blank_file_is_named_for_the_sign_between_its_columns(standard, written, pages):
+    for name, layout in standard.layouts.items():
+        if layout["format"].get("kind") == "csv":
+            ending = "csv" if layout["format"]["delimiter"] == "," else "txt"
+            assert (written / "downloads" / f"{name}.template.{ending}").exists()
+            text = pages[f"layouts/{name}.html"]
+            assert text.index("Do not double-click") < text.index(f"{name}.template.{ending}")
+            assert "%" not in text.split("Dates look like")[-1].split("</li>")[0]
+
+
+def test_an_absence_counts_the_values_that_say_it(standard, pages):
+    n = sum(row["system"] == "is_carer" and row["status"] == "not_stated" for row in standard.code_maps)
+    row = re.search(r'<tr><th scope="row"><a href="#not_stated">.*?</tr>', pages["is_carer.html"])[0]
+    assert n and row.endswith(f'<td class="n">{n}</td></tr>')
+    assert (
+        "over-general: ask again" in pages["ethnic_category.html"].split('id="group_asian"')[1].split("</section>")[0]
+    )
+    assert "“Black European”" in pages["ethnic_category.html"].split('id="the-details"')[1]
 
 
 @pytest.fixture

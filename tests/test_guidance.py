@@ -77,10 +77,27 @@ def test_an_example_says_what_the_standard_decides(examples):
     assert recorded(examples, "somali-woman-own-words") == [("ethnic_category", "african", "somali")]
     assert recorded(examples, "only-asian") == [("ethnic_category", "group_asian", None)]
     assert recorded(examples, "only-british") == [("ethnic_category", "unrecognised", None)]
+    assert recorded(examples, "paid-care-worker")[0] == ("is_carer", "not_known", None), "nobody asked him"
     assert recorded(examples, "nobody-asked") == [("ethnic_category", "not_known", None)]
     assert ("is_young_carer", "young_carer", None) in recorded(examples, "young-carer")
     sent = {(row["vocabulary"], row["value"], row["code"]) for row in examples["roma-child-2001-list"]["sent"]}
     assert ("national_2001", "C", "any_other_c") in sent, "the list of 2001 cannot say Roma"
+
+
+def test_an_example_says_for_each_characteristic_what_to_write_where_you_are(examples):
+    for name, example in examples.items():
+        wanted = {row["characteristic"] for row in example["record"]}
+        for setting in ("hospital", "gp", "charity"):
+            written = {row["characteristic"] for row in example.get("sent", ()) if row["in"] == setting}
+            assert written <= wanted
+            assert written == wanted or example.get("elsewhere", {}).get(setting), (name, setting)
+
+
+def test_what_the_small_file_says_to_write_is_read_by_it(standard, examples):
+    read = {entry["field"]: entry.get("vocabulary", []) for entry in standard.layouts["small_csv"].columns}
+    for name, example in examples.items():
+        for row in example.get("sent", ()):
+            assert row["in"] != "charity" or row["vocabulary"] in read[row["characteristic"]], name
 
 
 # A wrong example is refused.
@@ -102,6 +119,7 @@ def copied(tmp_path):
         ("value: Z, code: not_stated", "value: ZZZ, code: not_stated", "value 'ZZZ' is not in ethnic_category/from_national_2001.csv"),
         ("  charity:\n    ask", "  shop:\n    ask", "setting 'shop' is not in publication.yml"),
         ("about: [ethnic_category]", "about: [ethnic_categori]", "code system 'ethnic_categori' is not known"),
+        ("    elsewhere:\n      hospital:", "    elsewhere:\n      shop:", "setting 'shop' is not in publication.yml"),
         ("because: A refusal", "becos: A refusal", "key 'becos' is not known"),
     ],
 )  # fmt: skip
@@ -131,7 +149,7 @@ def words_for_people(topic):
     for setting in topic["settings"].values():
         yield from (*setting["ask"], *setting["record"])
     for example in topic["examples"]:
-        yield from (example["who"], example["do"], example["because"])
+        yield from (example["who"], example["do"], example["because"], *example.get("elsewhere", {}).values())
 
 
 def grade(texts) -> float:

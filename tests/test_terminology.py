@@ -74,6 +74,18 @@ def test_a_resource_is_a_draft_as_long_as_something_in_it_is_proposed(standard, 
         assert by_id["CodeSystem", identifier(system)]["status"] == ("draft" if proposed else "active")
 
 
+def test_a_map_or_a_set_is_a_draft_as_long_as_a_code_in_it_or_its_source_is_proposed(standard, by_id):
+    proposed = {row["system"] for row in standard.codes if row.get("status") == "proposed"}
+    for row in standard.code_maps:
+        made = by_id["ConceptMap", identifier(f"{row['system']}_from_{row['vocabulary']}")]
+        assert made["status"] == "draft" or row["system"] not in proposed
+    for row in standard.classifications:
+        for kind, name in (("ConceptMap", "to"), ("ValueSet", "set")):
+            made = by_id[kind, identifier(f"{row['system']}_{name}_{row['classification']}")]
+            assert made["status"] == "draft" or row["system"] not in proposed
+    assert by_id["ValueSet", "ethnic-category-set-heritage-group-gypsy-roma-traveller"]["status"] == "draft"
+
+
 def test_every_code_is_there_once_with_its_parent_and_the_absences(standard, by_id):
     for system in {row["system"] for row in standard.codes}:
         made = by_id["CodeSystem", identifier(system)]

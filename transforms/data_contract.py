@@ -18,6 +18,7 @@ VERSION = "v3.1.0"  # of ODCS
 LOGICAL = {"date": "date", "boolean": "boolean", "integer": "integer"}
 PHYSICAL = {"date": "date", "boolean": "boolean", "integer": "bigint"}
 DIMENSIONS = {"validity": "conformity"}  # the words that ODCS has; the others are the same
+ALWAYS = "0000-00"  # the first period of a rule that holds for all
 LONGEST_LIST = 300
 MACROS = re.compile(r"create or replace macro (\w+)", re.IGNORECASE)
 
@@ -76,11 +77,16 @@ def _property(
         "physicalType": PHYSICAL.get(row["type"], "varchar"),
         "description": f"{row['definition']}. Used for: {row['use']}.",
         "required": row["requirement"] == "mandatory",
-        "classification": f"{row['area']}, sensitive" if row["suppression"] == "sensitive" else row["area"],
+        "classification": _classification(row),
     }
     if row["field"] in key:
         found |= {"primaryKey": True, "primaryKeyPosition": key.index(row["field"]) + 1}
-    custom: Facts = {"requirement": row["requirement"], "topic": row["topic"], "source": row["source"]}
+    custom: Facts = {
+        "publishedArea": row["area"],
+        "requirement": row["requirement"],
+        "topic": row["topic"],
+        "source": row["source"],
+    }
     quality = list(rules)
     if row["code_system"]:
         vocabularies = list(
@@ -101,6 +107,11 @@ def _property(
             custom["codes"] = codes
         quality += _valid_values(standard, row, vocabularies)
     return {**found, **({"quality": quality} if quality else {}), "customProperties": _custom(custom)}
+
+
+def _classification(row: Row) -> str:
+    """A row is about one person: none of it is open, whatever is published of the counts."""
+    return "confidential" if row["area"] == "identifiable" or row["suppression"] == "sensitive" else "restricted"
 
 
 def _custom(facts: Facts) -> list[Facts]:
@@ -134,7 +145,9 @@ def _rule(rule: Rule, fields: list[Row]) -> Facts:
         "description": " ".join(filter(None, (rule.message, rule.why))),
         "dimension": DIMENSIONS.get(rule.dimension, rule.dimension),
         "severity": rule.severity,
-        "customProperties": _custom({"mostly": rule.mostly, "rejects": rule.rejects, "from_period": rule.from_period}),
+        "customProperties": _custom(
+            {"mostly": rule.mostly, "rejects": rule.rejects, "from_period": rule.from_period.removeprefix(ALWAYS)}
+        ),
     }
     predicate = rule.predicate
     words = set(re.findall(r"\w+", re.sub(r"'[^']*'", "", predicate)))

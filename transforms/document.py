@@ -67,10 +67,15 @@ def contents(standard: Standard) -> dict[str, str]:
             resources=sorted(name for name in files if name.startswith("fhir/")),
             n_contested=len(contested),
             letters=a_to_z(systems),
-            entries=search_entries(systems, guidance),
+            entries=search_entries(systems, guidance, layouts),
         ),
         "record.html": render(
-            "record.html", **shared, topics=guidance, named=labels_of(standard), systems=standard.characteristics()
+            "record.html",
+            **shared,
+            topics=guidance,
+            named=labels_of(standard),
+            systems=standard.characteristics(),
+            columns=columns_of_settings(standard),
         ),
         "contested.html": render("contested.html", **shared, rows=contested, compared=compared),
     }
@@ -119,10 +124,10 @@ def describe(
         "vocabularies": _vocabularies(standard, maps),
         "codes": [
             {"valid_from": "", "valid_to": "", **row, "parent_label": named.get(row["parent"], ""), "maps": by_code[row["code"]],
-             "labels": for_code[row["code"]], "n_values": len(by_code[row["code"]])}
+             "labels": for_code[row["code"]], "n_values": len(absent.get(row["code"], ()) if row["kind"] == "absence" else by_code[row["code"]])}
             for row in codes
         ],
-        "absent": {status: sorted(absent[status], key=lambda row: (row["reason"], row["vocabulary"])) for status in absent},
+        "absent": {status: sorted(held, key=lambda row: (row["reason"], row["vocabulary"])) for status, held in absent.items()},
         "contested": sorted((row for row in maps if row["why"]), key=lambda row: -(row["people"] or 0)),
         "details": [row for row in rows if row["kind"] == "detail"],
         "named": named,
@@ -151,6 +156,18 @@ def labels_of(standard: Standard) -> dict[str, dict[str, str]]:
     for row in standard.codes:
         found[row["system"]][row["code"]] = row["label"]
     return found
+
+
+def columns_of_settings(standard: Standard) -> dict[str, dict[str, str]]:
+    """Care setting -> field -> the name of its column, where all who send from there send one shape of file."""
+    shapes: dict[str, list[Layout]] = defaultdict(list)
+    for layout in standard.layouts.values():
+        shapes[layout["care_setting"]].append(layout)
+    return {
+        setting: {entry["field"]: entry["column"] for entry in found[0].columns}
+        for setting, found in shapes.items()
+        if len(found) == 1
+    }
 
 
 def _mapped(titles: dict[str, str], row: Facts) -> Facts:
@@ -194,6 +211,17 @@ def _vocabularies(standard: Standard, maps: list[Facts]) -> list[Facts]:
     ]
 
 
+def said_date(form: str) -> str:
+    """ "%d/%m/%Y" -> "day/month/year"."""
+    words = {"%Y": "year", "%m": "month", "%b": "month as three letters", "%d": "day"}
+    words |= {"%H": "hour", "%M": "minute", "%S": "second"}
+    if "%Y%m%d" in form:
+        return form.replace("%Y%m%d", "year, month and day with nothing between them")
+    for sign, word in words.items():
+        form = form.replace(sign, word)
+    return form
+
+
 def describe_layout(standard: Standard, layout: Layout, guidance: Facts) -> Facts:
     """What one shape of file holds, and what is thrown away, left unread or not there."""
     fields = {row["field"]: row for row in standard.fields_of(layout.table)}
@@ -213,7 +241,8 @@ def describe_layout(standard: Standard, layout: Layout, guidance: Facts) -> Fact
         "table": layout.table,
         "content": layout.content,
         "kind": layout["format"].get("kind", ""),
-        "dates": layout["dates"] or [],
+        "delimiter": layout["format"].get("delimiter", ","),
+        "dates": [said_date(form) for form in layout["dates"] or []],
         "care_setting": layout["care_setting"],
         "columns": [
             {**entry, **fields[entry["field"]], "titles": said(entry.get("vocabulary") or [])}

@@ -64,7 +64,8 @@ def has_template(layout: Layout) -> bool:
 
 
 def template_name(layout: Layout) -> str:
-    return f"{layout.name}.template.csv"
+    """A program that opens .csv by itself takes commas for granted: a file with another sign between is .txt."""
+    return f"{layout.name}.template.{'csv' if layout['format'].get('delimiter', ',') == ',' else 'txt'}"
 
 
 def template(layout: Layout) -> str:

@@ -20,7 +20,7 @@ PUBLICATION = (
     *("who_decides", "contested", "comparisons", "statuses", "properties"),
 )
 QUESTION = ("title", "words", "note", "options", "source", "said", "is_ours")
-EXAMPLE = ("id", "who", "do", "record", "sent", "because")
+EXAMPLE = ("id", "keywords", "who", "do", "record", "sent", "elsewhere", "because")
 SENT = ("in", "characteristic", "words", "vocabulary", "value", "code", "detail")
 
 
@@ -96,6 +96,10 @@ def _check(reader: Reader, path: Path, topic: Row, standard: Standard) -> None:
             reader.fault(path, topic["settings"][LINE], f"nothing is said for the setting '{name}'")
     for example in topic["examples"]:
         reader.keys(path, example, EXAMPLE, ("id", "who", "do", "record", "because"))
+        for name in example.get("elsewhere") or ():
+            if name != LINE and name not in settings:
+                what = f"setting '{name}' is not in publication.yml"
+                reader.fault(path, example["elsewhere"][LINE], what, nearest(name, settings))
         for entry in example.get("record") or ():
             reader.keys(path, entry, ("characteristic", "code", "detail"), ("characteristic", "code"))
             _check_target(reader, path, entry, standard)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import Any
 
 Facts = dict[str, Any]
+EXAMPLE, OURS, THEIRS = 0, 1, 2  # ranks: worked examples first, the words of somebody else last
 
 
 def a_to_z(systems: list[Facts]) -> list[tuple[str, list[Facts]]]:
@@ -24,18 +25,26 @@ def a_to_z(systems: list[Facts]) -> list[tuple[str, list[Facts]]]:
     return sorted(letters.items())
 
 
-def search_entries(systems: list[Facts], guidance: list[Facts]) -> list[list[Any]]:
-    """What can be found, as [words, where, address, 1 if the words are somebody else's]: those come after ours."""
+def search_entries(systems: list[Facts], guidance: list[Facts], layouts: list[Facts]) -> list[list[Any]]:
+    """What can be found, as [words, where, address, rank, further words]; the lower ranks come first."""
     found: dict[tuple[str, str], list[Any]] = {}
 
-    def add(words: str, where: str, href: str, is_outside: int = 0) -> None:
+    def add(words: str, where: str, href: str, rank: int = OURS, further: str = "") -> None:
         if words:
-            found.setdefault((words.casefold(), href), [words, where, href, is_outside])
+            found.setdefault((words.casefold(), href), [words, where, href, rank, *([further] if further else [])])
 
     for topic in guidance:
         add(topic["title"], "how to ask and how to record", f"record.html#{topic['topic']}")
         for example in topic["examples"]:
-            add(example["who"], "worked example", f"record.html#{example['id']}")
+            words = example.get("keywords", "")
+            add(example["who"], "worked example", f"record.html#{example['id']}", EXAMPLE, words)
+    for facts in layouts:
+        about = f"{facts['care_setting'].replace('_', ' ')} {facts['kind']} layout columns"
+        add(facts["title"], "shape of file", f"layouts/{facts['layout']}.html", OURS, about)
+        if facts["blank_file"]:
+            words = f"Blank file to fill in: {facts['title']}"
+            further = f"{about} template spreadsheet"
+            add(words, "template, with how to open it", f"layouts/{facts['layout']}.html#blank-file", OURS, further)
     for facts in systems:
         page, title = f"{facts['system']}.html", facts["title"]
         add(title, "code system", page)
@@ -53,5 +62,5 @@ def search_entries(systems: list[Facts], guidance: list[Facts]) -> list[list[Any
         for row, anchor, label in mapped:
             is_said_twice = row["value"].casefold() == row["term"].casefold()
             words = row["value"] if is_said_twice else f"{row['value']} {row['term']}".strip()
-            add(words, f"{row['title']} → {label}", page + anchor, 1)
+            add(words, f"{row['title']} → {label}", page + anchor, THEIRS)
     return list(found.values())

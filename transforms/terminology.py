@@ -66,6 +66,14 @@ class _Made:
         """One spelling for values that a vocabulary does not tell apart: FHIR wants a code to stand once."""
         return self.values[name][self.folded(name, value)]["code"]
 
+    def is_proposed(self, name: str) -> bool:
+        """Whether a vocabulary or a set says that nobody has agreed to it yet."""
+        known = [
+            self.vocabularies.get(name, {}),
+            *(row for (_, set_name), row in self.sets.items() if set_name == name),
+        ]
+        return any("propos" in f"{row.get('title', '')} {row.get('source', '')}" for row in known)
+
     def address(self, kind: str, name: str) -> str:
         return f"{self.publication['canonical']}/{kind}/{identifier(name)}"
 
@@ -86,7 +94,9 @@ class _Made:
             "version": self.standard.version,
             "name": "".join(part.capitalize() for part in identifier(name).split("-")),
             "title": title,
-            "status": "draft" if any(row.get("status") == "proposed" for row in rows) else "active",
+            "status": "draft"
+            if any(row.get("status") == "proposed" for row in rows) or self.is_proposed(about)
+            else "active",
             "experimental": False,
             "publisher": self.publication["publisher"],
             "description": words,
@@ -145,10 +155,10 @@ class _Made:
         whole = self.resource("ValueSet", system, title, f"All codes of {title}, with the absences.", rows)
         made = [whole | {"compose": {"include": [{"system": address, "version": self.standard.version}]}}]
 
-        def some(name: str, title: str, words: str, codes: list[str]) -> Resource:
+        def some(name: str, title: str, words: str, codes: list[str], about: str = "") -> Resource:
             held = [named[code] for code in dict.fromkeys(codes) if code in named]
             concepts = [_concept(row["code"], row["label"]) for row in held]
-            found = self.resource("ValueSet", name, title, words, held)
+            found = self.resource("ValueSet", name, title, words, held, about)
             include = [{"system": address, "version": self.standard.version, "concept": concepts}]
             return found | {"compose": {"include": include}}
 
@@ -160,14 +170,16 @@ class _Made:
             label, out = self.set_title(system, name), self.rows_out(system, name)
             kept = [row for row in out if row["value"]]
             shown = {row["value"]: _concept(self.spelled(name, row["value"]), row["label"]) for row in kept}
-            found = self.resource("ValueSet", f"{system}_set_{name}", label, f"The values of {label}.", out, name)
+            found = self.resource(
+                "ValueSet", f"{system}_set_{name}", label, f"The values of {label}.", [*out, *rows], name
+            )
             include = {"system": self.outside_address(name), **({"concept": list(shown.values())} if shown else {})}
             made.append(found | {"compose": {"include": [include]}})
             groups = {row["group"]: row["group_label"] for row in out if row.get("group") and row.get("group_label")}
             for group, words in groups.items():
                 within = [row["code"] for row in out if row["group"] == group]
                 its_name, its_title = f"{system}_set_{name}_{group}", f"{label}: {words}"
-                made.append(some(its_name, its_title, "The codes that this group holds.", within))
+                made.append(some(its_name, its_title, "The codes that this group holds.", within, name))
         return made
 
     def set_title(self, system: str, name: str) -> str:
@@ -219,7 +231,10 @@ class _Made:
             "element": elements,
         }
         words, whole = f"How the codes of this standard go out as {title}.", f"{system.replace('_', ' ')} to {title}"
-        return self.resource("ConceptMap", f"{system}_to_{name}", whole, words, rows, name) | {"group": [group]}
+        own = [row for row in self.standard.codes if row["system"] == system]
+        return self.resource("ConceptMap", f"{system}_to_{name}", whole, words, [*rows, *own], name) | {
+            "group": [group]
+        }
 
     def outside(self) -> list[Resource]:
         """What we hold of the vocabularies and sets that have no address of their own, so that every address leads somewhere."""

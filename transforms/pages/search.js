@@ -11,7 +11,7 @@
   }
 
   var entries = JSON.parse(document.getElementById("search-index").textContent).map(function (entry) {
-    return { words: entry[0], where: entry[1], href: entry[2], outside: entry[3], title: plain(entry[0]), all: plain(entry[0] + " " + entry[1]) };
+    return { words: entry[0], where: entry[1], href: entry[2], rank: entry[3], title: plain(entry[0]).replace(/["“”]/g, ""), all: plain(entry[0] + " " + entry[1] + " " + (entry[4] || "")) };
   });
 
   // The lower, the better: the whole title, its beginning, the beginning of a word in it, anywhere.
@@ -30,7 +30,7 @@
     var found = [];
     entries.forEach(function (entry, order) {
       var rank = place(entry, wanted, words);
-      if (rank >= 0) found.push([entry.outside, rank, entry.title.length, order, entry]);
+      if (rank >= 0) found.push([entry.rank, rank, entry.title.length, order, entry]);
     });
     found.sort(function (a, b) { return a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3]; });
     found.slice(0, most).forEach(function (item) {
