@@ -13,13 +13,12 @@ import duckdb
 from transforms import keys
 from transforms.arrivals import read_state
 from transforms.lake import Lake, Submission
+from transforms.sqltext import quoted, text
 from transforms.standard import load
 
 PERIOD = "2026-09"
-CASES = {
-    "events": "sus_outpatient",
-    "people": "small_csv",
-}  # few coded columns and many rows a person; every characteristic
+# Events: few coded columns, and many rows a person. People: every characteristic, and one row each.
+CASES = {"events": "sus_outpatient", "people": "small_csv"}
 LAYOUT = CASES[sys.argv[4] if len(sys.argv) > 4 else "events"]
 PROVIDER = next(row["code"] for row in load().tables["providers"] if LAYOUT in row["layouts"].split())
 SUBMISSION = Submission(PROVIDER, PERIOD)
@@ -84,9 +83,9 @@ def make_people(folder: Path, rows: int) -> None:
         if entry.get("vocabulary"):
             known = [row["value"] for row in standard.code_maps if row["vocabulary"] == entry["vocabulary"][0]
                      and row["system"] == standard.characteristics()[entry["field"]]]  # fmt: skip
-            listed = ", ".join("'" + word.replace("'", "''") + "'" for word in known[:200])
+            listed = ", ".join(text(word) for word in known[:200])
             value = f"case when {chance} % 10 < 4 then '' else [{listed}][1 + ({chance} // 10 % {len(known[:200])})::integer] end"
-        columns.append(value + ' as "' + entry["column"].replace('"', '""') + '"')
+        columns.append(f"{value} as {quoted(entry['column'])}")
     con = duckdb.connect()
     delimiter = layout["format"]["delimiter"]
     con.execute(f"""copy (select {", ".join(columns)} from range({rows}) as t(i))

@@ -19,6 +19,8 @@ os.environ |= {
 import pytest  # noqa: E402
 
 from transforms import keys  # noqa: E402
+from transforms.faults import Reader  # noqa: E402
+from transforms.guidance import plain, publication  # noqa: E402
 from transforms.lake import Lake  # noqa: E402
 from transforms.standard import Standard, load  # noqa: E402
 
@@ -27,6 +29,12 @@ from transforms.standard import Standard, load  # noqa: E402
 def standard() -> Standard:
     """The repository's own standards/ and expectations/."""
     return load()
+
+
+@pytest.fixture(scope="session")
+def about(standard: Standard) -> dict:
+    """What publication.yml says."""
+    return plain(publication(Reader(standard.folder.parent), standard))
 
 
 @pytest.fixture

@@ -1,15 +1,14 @@
 """standards/code_systems and standards/geography -> nothing: what must hold on every row, read from the files."""
 
-import csv
 import re
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pytest
 
+from tests.code_files import SYSTEMS, rows, table
+
 STANDARDS = Path(__file__).resolve().parent.parent / "standards"
-SYSTEMS = STANDARDS / "code_systems"
 NAMES = sorted(path.name for path in SYSTEMS.iterdir() if path.is_dir())
 ABSENCES = {
     "not_stated": "other",
@@ -30,16 +29,6 @@ GDPPR_NOT_STATED = {
     "312860002",
     "1024701000000100",
 }
-
-
-@cache
-def rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def table(system: str, name: str) -> list[dict[str, str]]:
-    return rows(SYSTEMS / system / f"{name}.csv")
 
 
 def index(system: str, name: str, key: str) -> dict[str, dict[str, str]]:

@@ -10,13 +10,6 @@ import yaml
 
 from transforms.data_contract import data_contracts
 from transforms.downloads import downloads
-from transforms.faults import Reader
-from transforms.guidance import plain, publication
-
-
-@pytest.fixture(scope="module")
-def about(standard):
-    return plain(publication(Reader(standard.folder.parent), standard))
 
 
 @pytest.fixture(scope="module")

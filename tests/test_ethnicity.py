@@ -4,23 +4,22 @@ The public lists that the maps were built from are not needed: each row names it
 gives in brackets, and the people whom it was recorded of.
 """
 
-import csv
 import re
 from collections import defaultdict
 from datetime import date
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parent.parent / "standards" / "code_systems" / "ethnic_category"
+from tests.code_files import SYSTEMS, table
+
+FOLDER = SYSTEMS / "ethnic_category"
 ABSENCES = ("not_stated", "not_known", "not_recorded", "unrecognised")
 TABLE_HEADINGS = ("all", "All pupils", "BAME", "BME", "White total", "Other than White British", "non-white")
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with open(FOLDER / f"{name}.csv", encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+    return table(FOLDER.name, name)
 
 
 def index(name: str, key: str = "value") -> dict[str, dict[str, str]]:

@@ -4,17 +4,16 @@ Promise: two languages that need two interpreters are never one code; nobody bec
 being paid or by having a carer; and a need is never read as its opposite.
 """
 
-import csv
 import re
 from collections import Counter
-from functools import cache
 from pathlib import Path
 
 import pycountry
 import pytest
 
+from tests.code_files import SYSTEMS, rows, table
+
 STANDARDS = Path(__file__).resolve().parent.parent / "standards"
-SYSTEMS = STANDARDS / "code_systems"
 NAMES = (
     "language",
     "interpreter_required",
@@ -52,16 +51,6 @@ VARIETIES = {
     "nan": r"hokkien|southern fukienese",
     "pnb": r"pakistani pu?njabi|western pu?njabi",
 }
-
-
-@cache
-def rows(path: Path) -> list[dict[str, str]]:
-    with open(path, encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
-
-
-def table(system: str, name: str) -> list[dict[str, str]]:
-    return rows(SYSTEMS / system / f"{name}.csv")
 
 
 def index(system: str, name: str, key: str = "value") -> dict[str, dict[str, str]]:

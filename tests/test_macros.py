@@ -70,6 +70,12 @@ CLEANED = {
     "part('')": "0:",
     "year_starting(date '2026-04-01', 4)": 2026,
     "year_starting(date '2026-03-31', 4)": 2025,
+    "is_valid_on(date '2001-04-01', '', '2001-03-31')": False,
+    "is_valid_on(date '2001-03-31', '', '2001-03-31')": True,
+    "is_valid_on(date '2001-03-31', '2001-04-01', '')": False,
+    "is_valid_on(date '2001-04-01', '2001-04-01', null)": True,
+    "is_valid_on(date '2001-04-01', '', '')": True,
+    "is_valid_on(null::date, '', '')": None,
 }
 # STANDARD.md section 6: ten digits, modulus 11; not ten equal digits, not N00000000N, not 0123456789.
 NUMBERS = {

@@ -1,10 +1,9 @@
 """Sex, gender, orientation, faith, disability, home and the rest: what each value means, row by row, through the engine."""
 
-import csv
-
 import pytest
 
-from tests.test_resolve import SYSTEMS as FOLDER
+from tests.code_files import SYSTEMS as FOLDER
+from tests.code_files import table
 from tests.test_resolve import mapped, meaning, meanings
 from transforms.snomed import is_snomed_identifier
 from transforms.standard import load
@@ -49,8 +48,7 @@ named = pytest.mark.parametrize
 
 def out(system: str, classification: str) -> dict[str, dict[str, str]]:
     """Code -> its row of a to_ file."""
-    with open(FOLDER / system / f"to_{classification}.csv", encoding="utf-8", newline="") as handle:
-        return {row["code"]: row for row in csv.DictReader(handle)}
+    return {row["code"]: row for row in table(system, f"to_{classification}")}
 
 
 def codes(system: str) -> dict[str, dict[str, str]]:

@@ -15,7 +15,7 @@ from tests import lakes
 from tests.lakes import PERIOD, events, replace
 from tests.pictures import fill, picture, table
 from tests.synthetic import deliver, write_postcodes
-from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release
+from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release, site
 from transforms.disclose import disclose, set_variables
 from transforms.engine import HERE
 from transforms.geography import import_postcodes
@@ -615,6 +615,26 @@ def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, tmp_path,
         ]
     assert str(lake.path("current").readlink()) == "releases/2"
     assert [str(lake.path(area).readlink()) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
+
+
+def test_the_pages_of_the_standard_are_made_again_only_when_they_would_differ(published, tmp_path, monkeypatch):
+    quick_audit(monkeypatch)
+    lake, made = published_again(published, tmp_path), []
+    write = site.document
+    monkeypatch.setattr(site, "document", lambda standard, folder: made.append(folder) or write(standard, folder))
+
+    def pages(number: int) -> dict[str, bytes]:
+        folder = lake.path("releases", number, "site", "standard")
+        return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+    deliver(lake.path("landing"), "ZZ2", "2026-08", {"sus_outpatient": 20}, first_person=200)
+    lakes.run(published.standard, lake)
+    assert publish.publish(published.standard, lake)["release"] == 2
+    assert made == []
+    assert pages(1) == pages(2)
+    assert publish.publish(edited(tmp_path / "standard"), lake)["release"] == 3
+    assert len(made) == 1
+    assert pages(3)["ethnic_category.html"] != pages(2)["ethnic_category.html"]
 
 
 class PowerCut(BaseException):

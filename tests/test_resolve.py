@@ -1,6 +1,5 @@
 """resolve.py: any spelling of a mapped value means the same; nothing is guessed; no map multiplies rows."""
 
-import csv
 from functools import cache
 
 import duckdb
@@ -8,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.code_files import SYSTEMS, table
 from transforms import engine
 from transforms.engine import HERE
 from transforms.resolve import declared, resolve, resolved_fingerprint
-from transforms.standard import ROOT, load
+from transforms.standard import load
 
-SYSTEMS = ROOT / "standards" / "code_systems"
 LETTERS = [*"ABCDEFGHJKLMNPRS", "Z"]
 
 
@@ -62,10 +61,8 @@ def meaning(value: str | None, *vocabularies: str, on: str = TODAY, **more) -> t
     return found["code"], found["detail"], found["status"], found["reason"]
 
 
-@cache
 def mapped(system: str, vocabulary: str) -> list[dict[str, str]]:
-    with open(SYSTEMS / system / f"from_{vocabulary}.csv", encoding="utf-8", newline="") as handle:
-        return list(csv.DictReader(handle))
+    return table(system, f"from_{vocabulary}")
 
 
 def day_of(row: dict[str, str]) -> str:

@@ -1018,9 +1018,11 @@ def test_a_vocabulary_may_be_stored_before_its_values_are_published(copy):
 
 def test_what_a_characteristic_is_said_to_be():
     standard = load()
-    assert standard.is_many("disability") and not standard.is_many("ethnic_category")
-    assert (standard.suppression_of("religion"), standard.area_of("religion")) == ("sensitive", "protected")
-    assert (standard.suppression_of("sex"), standard.area_of("sex")) == ("standard", "open")
+    cardinality = {name: standard.characteristic(name)["cardinality"] for name in ("disability", "ethnic_category")}
+    assert cardinality == {"disability": "many", "ethnic_category": "one"}
+    religion, sex = standard.characteristic("religion"), standard.characteristic("sex")
+    assert (religion["suppression"], religion["area"]) == ("sensitive", "protected")
+    assert (sex["suppression"], sex["area"]) == ("standard", "open")
 
 
 def test_no_code_is_in_two_systems_under_one_register_and_every_language_is_in_iso_639_3():

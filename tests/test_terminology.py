@@ -8,17 +8,10 @@ from collections import Counter
 
 import pytest
 
-from transforms.faults import Reader
-from transforms.guidance import plain, publication
 from transforms.terminology import identifier, terminology
 
 EQUIVALENCE = {"relatedto", "equivalent", "wider", "narrower", "inexact", "unmatched"}
 SNOMED = "http://snomed.info/sct"
-
-
-@pytest.fixture(scope="module")
-def about(standard):
-    return plain(publication(Reader(standard.folder.parent), standard))
 
 
 @pytest.fixture(scope="module")

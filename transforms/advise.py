@@ -7,7 +7,7 @@ import re
 
 import duckdb
 
-from transforms.faults import Row, nearest
+from transforms.faults import Row, closest, grouped, nearest
 from transforms.render import count
 from transforms.standard import Layout, Standard
 
@@ -46,26 +46,28 @@ class Values:
         self.of_field: dict[str, list[tuple[str, int]]] = {}
         for name, value, n in con.execute(UNKNOWN).fetchall():
             self.of_field.setdefault(name, []).append((value, n))
+        self.maps = grouped(standard.code_maps, "system")
 
     def least(self, name: str) -> int:
         """How often a value of a field must stand there to be named."""
         rules = self.standard.settings["disclosure"]
-        rules = rules["sensitive"] if self.standard.suppression_of(name) == "sensitive" else rules
+        rules = rules["sensitive"] if self.standard.characteristic(name)["suppression"] == "sensitive" else rules
         return int(rules["smallest_count_shown"])
 
     def shown(self, name: str) -> list[tuple[str, int]]:
-        return [(value, n) for value, n in self.of_field.get(name, []) if n >= self.least(name)]
+        least = self.least(name)
+        return [(value, n) for value, n in self.of_field.get(name, []) if n >= least]
 
     def vocabularies(self, name: str) -> tuple[str, ...]:
         return self.standard.vocabularies(self.layout.fields[name].get("vocabulary") or (), self.provider)
 
     def _rows(self, name: str) -> list[Row]:
-        system = self.standard.characteristics()[name]
-        return [row for row in self.standard.code_maps if row["system"] == system]
+        return self.maps[self.standard.characteristics()[name]]
 
     def near(self, name: str, value: str) -> str:
         """A hint: the nearest value of the column's own vocabularies, or the one whose term says what was sent."""
-        rows = [row for row in self._rows(name) if row["vocabulary"] in self.vocabularies(name)]
+        declared = self.vocabularies(name)
+        rows = [row for row in self._rows(name) if row["vocabulary"] in declared]
         if any(row["value"] == value.strip() for row in rows):
             return "the standard refuses it, or it counts only on other dates"
         rows = [row for row in rows if row["status"] != "unrecognised"]
@@ -74,9 +76,8 @@ class Values:
         saying = [row for term, row in by_term.items() if len(value.strip()) > 2 and words.search(term)]
         if len({row["code"] for row in saying}) == 1:
             return f"did you mean '{saying[0]['value']}' ({saying[0]['term']})?"
-        if hint := nearest(value.casefold(), by_term):
-            row = by_term[hint.removeprefix("did you mean '").removesuffix("'?")]
-            return f"did you mean '{row['value']}' ({row['term']})?"
+        if term := closest(value.casefold(), by_term):
+            return f"did you mean '{by_term[term]['value']}' ({by_term[term]['term']})?"
         return nearest(value, {row["value"] for row in rows})
 
     def other_vocabulary(self, name: str) -> tuple[str, int]:

@@ -17,12 +17,13 @@ import duckdb
 from transforms import keys, scorecard
 from transforms.advise import Values, advise, plain
 from transforms.arrivals import Arrival, read_state
-from transforms.faults import Row, nearest
+from transforms.faults import Row, nearest, one_of
 from transforms.ingest import ingest
 from transforms.lake import Lake, Submission, UsageError
 from transforms.receive import READY, receive
 from transforms.recognise import columns_of, decode, fit, head_of
 from transforms.render import count, per_cent
+from transforms.sqltext import quoted
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection, validate
 
@@ -37,8 +38,7 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
     if not file.is_file():
         raise UsageError(f"{file} is not a file")
     if layout is not None and layout not in standard.layouts:
-        hint = nearest(layout, standard.layouts) or f"one of {', '.join(standard.layouts)}"
-        raise UsageError(f"layout '{layout}' is not known: {hint}")
+        raise UsageError(f"layout '{layout}' is not known: {one_of(layout, standard.layouts)}")
     head = head_of(file)
     is_text = bool(head.strip()) and b"\0" not in head
     names = [layout] if layout else list(standard.layouts)
@@ -166,14 +166,14 @@ def _latest_month(file: Path, layout: Layout) -> str:
     """The month of the latest event that is not in the future, or "" for a layout without events or dates."""
     if not layout["event_date"] or layout["format"]["kind"] != "csv":
         return ""
-    column = layout.fields[layout["event_date"]]["column"].replace('"', '""')
+    column = quoted(layout.fields[layout["event_date"]]["column"])
     con = duckdb.connect()
     try:  # dates are ASCII, so that one encoding serves for all; what cannot be read is ingest's business
         found = con.execute(
-            f"""select strftime(max(try_strptime(trim("{column}"), $formats)), '%Y-%m')
+            f"""select strftime(max(try_strptime(trim({column}), $formats)), '%Y-%m')
                 from read_csv($file, all_varchar = true, header = true, delim = $delimiter, encoding = 'latin-1',
                               ignore_errors = true, strict_mode = false)
-                where try_strptime(trim("{column}"), $formats) <= current_date""",
+                where try_strptime(trim({column}), $formats) <= current_date""",
             {"formats": layout["dates"], "file": str(file), "delimiter": layout["format"]["delimiter"]},
         ).fetchone()
     except duckdb.Error:

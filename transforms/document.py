@@ -12,7 +12,7 @@ from typing import Any
 
 from transforms.comparison import disagreements
 from transforms.downloads import downloads, has_template, template_name
-from transforms.faults import Reader
+from transforms.faults import Reader, grouped
 from transforms.guidance import layout_guidance, plain, publication, topics
 from transforms.render import render
 from transforms.scorecard import not_collected
@@ -20,9 +20,19 @@ from transforms.search import a_to_z, search_entries
 from transforms.standard import Layout, Standard
 
 Facts = dict[str, Any]
+CODE = (
+    *(
+        "document.py",
+        "comparison.py",
+        "crosscheck_rules.py",
+        "data_contract.py",
+        "downloads.py",
+        "guidance.py",
+        "render.py",
+    ),
+    *("scorecard.py", "search.py", "terminology.py", "macros.sql", "pages", "../NOTICE"),
+)
 CONTESTED = "contested"
-
-
 _LAST: list[tuple[Standard, dict[str, str]]] = []  # a process that makes several releases makes the pages once
 
 
@@ -88,17 +98,10 @@ def contents(standard: Standard) -> dict[str, str]:
     return {**pages, **{f"downloads/{name}": text for name, text in files.items()}}
 
 
-def _grouped(rows: list[Facts], key: str) -> dict[str, list[Facts]]:
-    found: dict[str, list[Facts]] = defaultdict(list)
-    for row in rows:
-        found[row[key]].append(row)
-    return found
-
-
 def describe_all(standard: Standard, guidance: list[Facts]) -> list[Facts]:
     """Everything that the files say about each code system."""
-    codes, maps = _grouped(standard.codes, "system"), _grouped(standard.code_maps, "system")
-    sets, labels = _grouped(standard.sets, "system"), _grouped(standard.classifications, "system")
+    codes, maps = grouped(standard.codes, "system"), grouped(standard.code_maps, "system")
+    sets, labels = grouped(standard.sets, "system"), grouped(standard.classifications, "system")
     titles = {item["vocabulary"]: item["title"] for item in standard.tables["vocabularies"]}
     return [
         describe(standard, system, rows, [_mapped(titles, row) for row in maps[system]], sets[system], labels[system])
@@ -112,10 +115,10 @@ def describe(
 ) -> Facts:
     """Everything that the files say about one code system."""
     codes = [row for row in rows if row["kind"] != "detail"]
-    by_code = _grouped([row for row in maps if row["code"]], "code")
+    by_code = grouped([row for row in maps if row["code"]], "code")
     named = {row["code"]: row["label"] for row in codes}
-    for_code = _grouped([_labelled(row, sets) for row in labels], "code")
-    absent = _grouped([row for row in maps if not row["code"]], "status")
+    for_code = grouped([_labelled(row, sets) for row in labels], "code")
+    absent = grouped([row for row in maps if not row["code"]], "status")
     return {
         "system": system,
         "title": title_of(standard, system),
@@ -140,7 +143,7 @@ def describe(
 
 def _items(fields: list[Facts]) -> list[Facts]:
     """Fields of several tables that are one item stand once, with their tables."""
-    return [{**rows[0], "tables": [row["table"] for row in rows]} for rows in _grouped(fields, "field").values()]
+    return [{**rows[0], "tables": [row["table"] for row in rows]} for rows in grouped(fields, "field").values()]
 
 
 def title_of(standard: Standard, system: str) -> str:
@@ -207,7 +210,7 @@ def _vocabularies(standard: Standard, maps: list[Facts]) -> list[Facts]:
     known = {item["vocabulary"]: item for item in standard.tables["vocabularies"]}
     return [
         {**known[name], "n": len(rows), "n_without": sum(not r["code"] for r in rows)}
-        for name, rows in _grouped(maps, "vocabulary").items()
+        for name, rows in grouped(maps, "vocabulary").items()
     ]
 
 

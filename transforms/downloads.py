@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import yaml
 
 from transforms.data_contract import data_contracts
-from transforms.faults import Row
+from transforms.faults import Row, grouped
 from transforms.standard import Layout, Standard
 from transforms.terminology import terminology
 
@@ -25,11 +25,10 @@ MAPS_OUT = ("classification", "code", "value", "label", "relation", "reason", "s
 def downloads(standard: Standard, publication: Row) -> dict[str, str]:
     """Path below the folder of downloads -> text."""
     found: dict[str, str] = {}
-    for system in dict.fromkeys(row["system"] for row in standard.codes):
-        codes = [row for row in standard.codes if row["system"] == system]
+    maps_in, maps_out = grouped(standard.code_maps, "system"), grouped(standard.classifications, "system")
+    for system, codes in grouped(standard.codes, "system").items():
         details = [row for row in codes if row["kind"] == "detail"]
-        maps = [row for row in standard.code_maps if row["system"] == system]
-        sets = [row for row in standard.classifications if row["system"] == system]
+        maps, sets = maps_in[system], maps_out[system]
         found[f"{system}.codes.csv"] = text_of(CODES, (row for row in codes if row["kind"] != "detail"))
         found |= {f"{system}.details.csv": text_of(DETAILS, details)} if details else {}
         found |= {f"{system}.maps_in.csv": text_of(MAPS_IN, maps)} if maps else {}

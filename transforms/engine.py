@@ -20,12 +20,6 @@ from transforms.standard import Standard
 HERE = Path(__file__).resolve().parent
 TYPES = {"text": "varchar", "date": "date", "boolean": "boolean", "integer": "bigint", "code": "varchar"}
 TYPES |= {"nhs_number": "varchar", "postcode": "varchar"}
-# What a coded field may say of itself, the strictest last.
-STRICTER = {
-    "cardinality": ("one", "many"),
-    "area": ("open", "protected", "identifiable"),
-    "suppression": ("standard", "sensitive"),
-}
 # What stands in every table made from a provider's file, beside the standard's own fields.
 RECORD = "submission_no integer, file_no integer, line integer, record_key uuid, is_key_stable boolean, "
 RECORD += "identity_a ubigint, identity_b ubigint"
@@ -126,15 +120,12 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
 
 
 def characteristics(standard: Standard) -> list[dict]:
-    """One row per characteristic: its code system, and the strictest that fields.csv says of it in any table."""
-    found: dict[str, dict] = {}
-    for row in standard.tables["fields"]:
-        if row["code_system"]:
-            known = found.setdefault(row["field"], {"characteristic": row["field"], "system": row["code_system"]})
-            known.setdefault("topic", row["topic"])
-            for name, order in STRICTER.items():
-                known[name] = max(known.get(name, order[0]), row[name] or order[0], key=order.index)
-    return list(found.values())
+    """One row per characteristic: its code system, and what fields.csv says of it."""
+    said = ("topic", "cardinality", "area", "suppression")
+    return [
+        {"characteristic": name, "system": system} | {column: standard.characteristic(name)[column] for column in said}
+        for name, system in standard.characteristics().items()
+    ]
 
 
 def derived(standard: Standard) -> list[dict]:

@@ -4,6 +4,7 @@ import csv
 import difflib
 import io
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,10 +131,23 @@ _LineLoader.yaml_implicit_resolvers = {
 }
 
 
+def grouped(rows: Iterable[Row], key: str) -> dict[str, list[Row]]:
+    """Rows by what they have in one column, each group in the order of the rows; nothing where there is no group."""
+    found: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        found[row[key]].append(row)
+    return found
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """The valid name that is nearest, or "" when nothing is near."""
+    return next(iter(difflib.get_close_matches(str(name), [str(item) for item in known], n=1, cutoff=0.6)), "")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint that names the nearest valid name, or "" when nothing is near."""
-    close = difflib.get_close_matches(str(name), [str(item) for item in known], n=1, cutoff=0.6)
-    return f"did you mean '{close[0]}'?" if close else ""
+    close = closest(name, known)
+    return f"did you mean '{close}'?" if close else ""
 
 
 def one_of(name: object, known: Iterable[str]) -> str:

@@ -18,12 +18,12 @@ from transforms import engine, fingerprint, ledger, scorecard
 from transforms.arrivals import State, read_state
 from transforms.engine import fingerprint_of
 from transforms.lake import Lake, Submission, UsageError, install, write_text
-from transforms.render import fingerprint_of_pages, render
+from transforms.render import render
 from transforms.scorecard import Facts, Part
 from transforms.standard import Standard
 from transforms.validate import result_file
 
-CODE = ("feedback.py", "scorecard.py", "resolve.py", "shape.py")
+CODE = ("feedback.py", "scorecard.py", "resolve.py", "shape.py", "render.py", "pages")
 MOST_LINES = 1_000_000
 FILES = ("index.html", "issues.parquet", "issues.csv.gz", "rules.csv", "scorecard.json")
 RULE_COLUMNS = "rule layout column severity at_least checked failed failed_before is_met what_to_do why what_happens"
@@ -115,7 +115,7 @@ def _mark(told: list[Facts], shown: list[Part], standard: Standard, lake: Lake) 
         if arrival
         for name in ("rule_result", "issue")
     ]
-    return fingerprint.of(standard.version, told, read, fingerprint.code(*CODE), fingerprint_of_pages())
+    return fingerprint.of(standard.version, told, read, fingerprint.code(*CODE))
 
 
 def _private(lake: Lake, submission: Submission, folder: Path) -> None:

@@ -15,6 +15,8 @@ What is not there is null. Where several values remain the first counts.
 import re
 from dataclasses import dataclass
 
+from transforms.sqltext import quoted, text
+
 NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 LITERAL = r"'(?P<text>[^']*)'|(?P<truth>true|false)"
 STEP = re.compile(
@@ -89,16 +91,6 @@ def query(paths: list[str], elements: list[str], source: str) -> str:
     found = [f"{_first(parse(path), roots)} as {quoted(path)}" for path in paths]
     found += [f"roots[{roots.index(name) + 1}] ->> '$' as {quoted(name)}" for name in elements]
     return f"select {', '.join(found)} from (select *, json_extract(resource, [{pointers}]) as roots from {source})"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def text(value: str) -> str:
-    """A text as SQL."""
-    return "'" + value.replace("'", "''") + "'"
 
 
 def _first(alternatives: list[list[Step]], roots: list[str]) -> str:

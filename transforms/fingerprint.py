@@ -17,10 +17,10 @@ def of(*parts: Any) -> str:
 
 @cache
 def code(*names: str) -> str:
-    """The fingerprint of modules, SQL files or folders of SQL files below transforms/."""
+    """The fingerprint of files below transforms/: modules, SQL, and folders of SQL or of templates with all that is in them."""
     total = hashlib.sha256()
     for name in names:
         path = HERE / name
-        for file in sorted(path.glob("*.sql")) if path.is_dir() else [path]:
+        for file in sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]:
             total.update(file.name.encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:16]

@@ -41,13 +41,13 @@ def check_guidance(reader: Reader, standard: Standard) -> None:
 
 def topics(reader: Reader, standard: Standard) -> list[Row]:
     """Every topic in its order, each with its key. Notes what is wrong in the files."""
-    found = []
+    found, settings = [], publication(reader, standard)["settings"]
     for path in sorted((standard.folder / "guidance").glob("*.yml")):
         topic = reader.yaml(path)
         before = len(reader.found)
         reader.keys(path, topic, TOPIC, TOPIC)
         if len(reader.found) == before:
-            _check(reader, path, topic, standard)
+            _check(reader, path, topic, standard, settings)
             found.append({**topic, "topic": path.stem})
     return sorted(found, key=lambda topic: topic["order"])
 
@@ -74,9 +74,8 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _check(reader: Reader, path: Path, topic: Row, standard: Standard) -> None:
+def _check(reader: Reader, path: Path, topic: Row, standard: Standard, settings: Row) -> None:
     systems = {row["system"] for row in standard.codes}
-    settings = publication(reader, standard)["settings"]
     for system in topic["about"]:
         if system not in systems:
             reader.fault(

@@ -12,7 +12,7 @@ from transforms.arrivals import Arrival, File, read_state
 from transforms.engine import HERE, copy, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
 from transforms.meaning import say
-from transforms.shape import text
+from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection
 from transforms.values import count_values
@@ -99,13 +99,14 @@ def _prepare(
     fields = [name if name in present else f"null::{kind} as {name}" for name, kind in RECORD.items()]
     event = layout["event_date"]
     submission = arrival.submission
+    is_of_patients = layout.table == "patient" and layout.key == ("local_patient_id",)
     practice = text(submission.provider) if layout["practice"] == "provider" else "null::varchar"
     con.execute(f"""
         create schema if not exists one;
         create or replace table one.submission as select {arrival.submission_no}::integer as submission_no,
             {_word(submission.provider)} as provider, {_word(submission.period)} as period,
             {_word(layout.name)} as layout, {_word(layout["activity"])} as kind, {text(file.sha256)} as sha256,
-            {practice} as practice;
+            {practice} as practice, {is_of_patients} as is_of_patients;
         create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
             identity_b, {", ".join(fields)}, {event or "null::date"} as event_date from read_parquet('{source}');
         create or replace table one.identity as select identity_a, identity_b, min(line)::integer as patient_no,

@@ -14,9 +14,9 @@ import duckdb
 from transforms import fhirpath, fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
 from transforms.engine import EngineFault, copy, fingerprint_of, reuse
-from transforms.fhirpath import quoted, text
 from transforms.lake import Lake, Submission, install
 from transforms.recognise import LONGEST_LINE, decode, head_of, header_of, known_elements
+from transforms.sqltext import quoted, text
 from transforms.standard import Layout, Standard
 
 CHUNK = 1 << 22
@@ -29,7 +29,9 @@ def bronze_file(lake: Lake, arrival: Arrival, layout: str) -> Path:
 def bronze_fingerprint(file: File, layout: Layout) -> str:
     read = [entry["column"] for entry in layout.columns] if layout["format"]["kind"] == "ndjson" else []
     known = (layout.drop, layout["ignore"], read) if read else layout.drop
-    return fingerprint.of(file.sha256, known, layout["format"], fingerprint.code("ingest.py", "fhirpath.py"))
+    return fingerprint.of(
+        file.sha256, known, layout["format"], fingerprint.code("ingest.py", "fhirpath.py", "sqltext.py")
+    )
 
 
 def relevant(lake: Lake, submission: Submission) -> list[Arrival]:

@@ -73,6 +73,11 @@ create or replace macro record_key(message) as left(keyed(message), 32)::uuid;
 -- year_starting(date '2026-04-01', 4) -> 2026; (date '2026-03-31', 4) -> 2025: the year in which the financial year starts.
 create or replace macro year_starting(day, starts_month) as year(day) - (month(day) < starts_month)::int;
 
+-- is_valid_on(date '2001-04-01', '', '2001-03-31') -> false; (date '2001-03-31', '', '2001-03-31') -> true: both days of a
+-- row of the standard belong to it, and a blank one has no end.
+create or replace macro is_valid_on(day, valid_from, valid_to) as
+    day >= coalesce(nullif(valid_from, '')::date, day) and day <= coalesce(nullif(valid_to, '')::date, day);
+
 -- patient_key('ZZ1', '123') -> a UUID: a person at one provider, whichever table names them.
 create or replace macro patient_key(provider, local_id) as
     record_key(part(provider) || part('patient') || part(local_id));

@@ -12,7 +12,7 @@ from transforms.engine import add_table
 from transforms.faults import Row
 from transforms.lake import Submission
 from transforms.resolve import dated_by, day_of, declared, is_dated
-from transforms.shape import text
+from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 
 SAID = "utinyint as saying_no, 0 as patient_no, 0 as meaning_no, '' as refused_for, null::date as recorded_on, "
@@ -54,11 +54,10 @@ def say(
     sayings = [_saying(layout, number, row) for number, row in enumerate(wanted)]
     nobody = {"saying_no": 0, "characteristic": "", "stated_by": "", "collected_how": ""}
     add_table(con, "one.spoken", sayings or [nobody])
-    period_end = f"last_day(date '{submission.period}-01')"
     whole = [(n, row["field"]) for n, row in enumerate(wanted) if not row["is_partial"]]
-    said = _say_columns(con, standard, layout, submission, source, whole, period_end)
+    said = _say_columns(con, standard, layout, submission, source, whole)
     for column in dict.fromkeys(row["column_name"] for row in wanted if row["is_partial"]):
-        said.append(_say_codes(con, layout, source, column, period_end))
+        said.append(_say_codes(layout, submission, source, column))
     con.execute(f"create or replace view one.said as {' union all '.join(said) or NOTHING}")
     refusals = [rule.id.split(".", 2)[2] for rule in standard.rules_of_layout[layout.name] if rule.rejects == "value"]
     con.execute(WORDS, {"refusals": refusals})
@@ -86,7 +85,6 @@ def _say_columns(
     submission: Submission,
     source: Path,
     whole: list[tuple[int, str]],
-    period_end: str,
 ) -> list[str]:
     """Table one.meant, every record as numbers, and two queries for each coded column of it.
 
@@ -101,7 +99,7 @@ def _say_columns(
     size = "usmallint" if con.execute("select count(*) < 65536 from resolved").fetchone()[0] else "integer"
     for number, name in whole:
         dates = "_".join(["day", *(column for column, _ in dated_by(layout, name))])
-        day = day_of(layout, name, period_end, "r.")
+        day = day_of(layout, name, submission.period, "r.")
         columns[dates], columns[f"basis_{dates}"] = day, _basis(layout, name, "r.")
         columns[f"meaning_{number}"] = f"m_{number}.meaning_no::{size}"
         then = f" and {day} between m_{number}.valid_from and m_{number}.valid_to" if is_dated(con, name) else ""
@@ -132,9 +130,9 @@ def _say_columns(
     return said
 
 
-def _say_codes(con: duckdb.DuckDBPyConnection, layout: Layout, source: Path, column: str, period_end: str) -> str:
+def _say_codes(layout: Layout, submission: Submission, source: Path, column: str) -> str:
     """A query for a column of codes, each of which may state several characteristics, and most of which state none."""
-    day = day_of(layout, column, period_end, "r.")
+    day = day_of(layout, column, submission.period, "r.")
     return (
         f"select y.saying_no::utinyint as saying_no, i.patient_no, m.meaning_no, null::varchar as refused_for, "
         f"{day} as recorded_on, {_basis(layout, column, 'r.')} as basis, count(*) as n_records, min(r.line) as first_line "

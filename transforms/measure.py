@@ -9,8 +9,8 @@ import duckdb
 
 from transforms.engine import HERE
 from transforms.metrics import PLACES
-from transforms.shape import text
 from transforms.sqlfolder import run_file, run_folder
+from transforms.sqltext import text
 from transforms.standard import Standard
 
 EMPTY = """create or replace table measure.metric_cell ("table" varchar, metric varchar, period varchar,

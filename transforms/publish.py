@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, engine, fingerprint, keys, ledger, release
+from transforms import changes, document, engine, fingerprint, keys, ledger, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.disclose import disclose
@@ -40,10 +40,8 @@ CODE = (
     "measure",
     "open",
     "macros.sql",
-    "pages",
     "site.py",
-    "document.py",
-    "render.py",
+    *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
 NOT_KEPT = ("person_link", "value_key", "moved_record")
@@ -143,8 +141,20 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
     if is_held:
         _keep_open(lake, built)
     else:
-        site(standard, built, json.loads((built / "release.json").read_text(encoding="utf-8")))
+        site(
+            standard,
+            built,
+            json.loads((built / "release.json").read_text(encoding="utf-8")),
+            _same_pages(standard, lake),
+        )
     return facts
+
+
+def _same_pages(standard: Standard, lake: Lake) -> Path | None:
+    """The standard's pages in the current release, where they would say the same now: they are made of nothing else."""
+    made, pages = release.current_manifest(lake), lake.path("current", "site", "standard")
+    is_same = (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
+    return pages if is_same and pages.is_dir() else None
 
 
 def is_open_held(standard: Standard, lake: Lake) -> bool:

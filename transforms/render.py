@@ -87,12 +87,3 @@ def _environment() -> Any:
 def render(template: str, **facts: Any) -> str:
     """One of the templates in pages/ with its facts. A fact that the template needs and nobody gave is an error."""
     return _environment().get_template(template).render(**facts)
-
-
-@cache
-def fingerprint_of_pages() -> str:
-    """Changes when a template, the style or this module does."""
-    total = hashlib.sha256(Path(__file__).read_bytes())
-    for path in sorted(HERE.iterdir()):
-        total.update(path.name.encode() + b"\0" + path.read_bytes())
-    return total.hexdigest()[:16]

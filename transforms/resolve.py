@@ -7,9 +7,9 @@ values are resolved once; the bulk then joins on the value as it was sent, so no
 import duckdb
 
 from transforms.standard import Layout, Standard
+from transforms.validity import ALWAYS
 
 COLUMNS = "value, vocabulary, code, detail, status, reason, relation, valid_from, valid_to"
-ALWAYS = ("0001-01-01", "9999-12-31")
 
 
 def declared(standard: Standard, layout: Layout, provider: str) -> list[dict]:
@@ -114,14 +114,15 @@ def dated_by(layout: Layout, name: str) -> list[tuple[str, int]]:
     return [*found, (layout["event_date"], 2)] if layout["event_date"] else found
 
 
-def day_of(layout: Layout, name: str, period_end: str, prefix: str = "") -> str:
+def day_of(layout: Layout, name: str, period: str, prefix: str = "") -> str:
     """The day that a coded field's value is about, as SQL: it decides which rows of a map are valid."""
-    return f"coalesce({''.join(f'{prefix}{column}, ' for column, _ in dated_by(layout, name))}{period_end})"
+    dates = "".join(f"{prefix}{column}, " for column, _ in dated_by(layout, name))
+    return f"coalesce({dates}last_day(date '{period}-01'))"
 
 
 def is_dated(con: duckdb.DuckDBPyConnection, name: str) -> bool:
     """Whether some value of a field means different things at different times."""
-    query = "select count(*) from resolved where field = ? and (valid_from, valid_to) <> (?::date, ?::date)"
+    query = "select count(*) from resolved where field = ? and (valid_from, valid_to) <> (?, ?)"
     return bool(con.execute(query, [name, *ALWAYS]).fetchone()[0])
 
 

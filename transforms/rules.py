@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms.faults import LINE, Reader, Row, nearest, one_of
+from transforms.sqltext import text
 
 REJECTS = ("nothing", "value", "record", "submission")
 SCOPES = ("submission", "history", "peers")
@@ -71,7 +72,7 @@ class Rule:
 
 
 def _literal(value: Any) -> str:
-    return str(value) if isinstance(value, (int, float)) else "'" + str(value).replace("'", "''") + "'"
+    return str(value) if isinstance(value, (int, float)) else text(value)
 
 
 def _row_form(expect: str, arguments: dict[str, Any]) -> str:

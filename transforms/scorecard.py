@@ -15,9 +15,10 @@ from transforms import ledger
 from transforms.arrivals import Arrival, State
 from transforms.ingest import bronze_file
 from transforms.lake import Lake, Submission
-from transforms.resolve import dated_by, is_dated
+from transforms.resolve import dated_by, day_of, is_dated
 from transforms.rules import Rule
-from transforms.shape import text, typed_expression
+from transforms.shape import typed_expression
+from transforms.sqltext import sent_or_null, text
 from transforms.standard import Layout, Standard
 from transforms.validate import count_values, result_file
 
@@ -211,18 +212,18 @@ def _meant(con: duckdb.DuckDBPyConnection, part: Part, lake: Lake, standard: Sta
     ]
     sent = set(pq.read_schema(bronze).names)
     typed = {
-        row["field"]: typed_expression(row, '"' + column.replace('"', '""') + '"' if column in sent else "null", layout)
+        row["field"]: typed_expression(row, sent_or_null(column, sent), layout)
         for row in standard.fields_of(layout.table)
         if (column := layout.fields.get(row["field"], {}).get("column"))
     }
     for name in dated:
-        days = ", ".join(typed[column] for column, _ in dated_by(layout, name))
-        period_end = f"last_day(date '{part.arrival.submission.period}-01')"
-        records = f"select {typed[columns[name]]} as value, coalesce({days}{', ' if days else ''}{period_end}) as day"
+        day = day_of(layout, name, part.arrival.submission.period, "v.")
+        read = [columns[name], *(column for column, _ in dated_by(layout, name))]
+        records = ", ".join(f"{typed[column]} as {column}" for column in read)
         queries.append(
-            f"""select {text(name)}, r.meaning_no, count(*) from ({records} from read_parquet('{bronze}')) v
-                left join resolved r on r.field = {text(name)} and r.value is not distinct from v.value
-                     and v.day between r.valid_from and r.valid_to group by all"""
+            f"""select {text(name)}, r.meaning_no, count(*) from (select {records} from read_parquet('{bronze}')) v
+                left join resolved r on r.field = {text(name)} and r.value is not distinct from v.{columns[name]}
+                     and {day} between r.valid_from and r.valid_to group by all"""
         )
     return " union all ".join(queries)
 

@@ -15,6 +15,7 @@ from transforms.arrivals import Arrival, File
 from transforms.faults import Row
 from transforms.resolve import day_of, is_dated
 from transforms.rules import Rule
+from transforms.sqltext import quoted, sent_or_null, text
 from transforms.standard import Layout, Standard
 
 
@@ -33,11 +34,6 @@ class Shaped:
         files = [str(p) for p in (self.kept, self.refused) if p.exists()]
         extra = "".join(f", {expression} as {name}" for name, expression in self.sent.items())
         return f"(select *{extra} from read_parquet({files!r}))"
-
-
-def text(value: object) -> str:
-    """A value as an SQL literal."""
-    return "null" if value is None else "'" + str(value).replace("'", "''") + "'"
 
 
 def typed_expression(row: Row, raw: str, layout: Layout) -> str:
@@ -119,7 +115,7 @@ def _repeated(con: duckdb.DuckDBPyConnection, layout: Layout, bronze: Path, pres
     if not all(column in present for column in columns):
         con.execute("create or replace table repeated (key varchar)")
         return "null::varchar"
-    raw = ['"' + column.replace('"', '""') + '"' for column in columns]
+    raw = [quoted(column) for column in columns]
     key = " || ".join(f"part(clean_text({name}))" for name in raw)
     source = f"read_parquet('{bronze}')"
     con.execute(f"""
@@ -149,13 +145,13 @@ def _judged(
         entry, name = layout.fields.get(row["field"]), row["field"]
         if entry is None:
             continue
-        raw = '"' + entry["column"].replace('"', '""') + '"' if entry["column"] in present else "null::varchar"
+        raw = sent_or_null(entry["column"], present)
         parsed = typed_expression(row, raw, layout)
         typed.append(f"{parsed} as {name}")
         if row["type"] in ("date", "boolean", "integer"):
             typed.append(f"clean_text({raw}) as {name}_sent")
         if row["type"] == "code":
-            day = day_of(layout, name, f"last_day(date '{arrival.submission.period}-01')", "typed.")
+            day = day_of(layout, name, arrival.submission.period, "typed.")
             then = f" and {day} between map_{name}.valid_from and map_{name}.valid_to" if is_dated(con, name) else ""
             joins.append(
                 f"left join (select value, code as {name}_code, status as {name}_code_status, valid_from, valid_to "

@@ -3,13 +3,15 @@
 Promise: what is missing stands as prominently as what is there; every number on it is in the open area already.
 """
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
 from transforms.changes import MOST_LABELS
-from transforms.document import document
+from transforms.document import document, sayer
 from transforms.engine import characteristics
 from transforms.lake import write_text
 from transforms.render import render
@@ -21,10 +23,10 @@ NO_CHANGES: Facts = {"since_release": None, "moved": []}
 ABOUT = "about"  # the open table that says only which release this is
 
 
-def site(standard: Standard, release_folder: Path, facts: Facts) -> int:
+def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Path | None = None) -> int:
     """Write site/index.html and site/standard/ of a release whose open area is built; `facts` are its release.json.
 
-    Returns the number of pages.
+    `same_pages`: the standard's pages of another release, which would be the same in this one. Returns the number of pages.
     """
     open_folder = Path(release_folder) / "open"
     tables, n_hidden, shown = _read_open(open_folder)
@@ -51,7 +53,11 @@ def site(standard: Standard, release_folder: Path, facts: Facts) -> int:
         **missing(standard, shown),
     )
     write_text(Path(release_folder) / "site" / "index.html", text)
-    return 1 + document(standard, Path(release_folder) / "site" / "standard")
+    pages = Path(release_folder) / "site" / "standard"
+    if same_pages is None:
+        return 1 + document(standard, pages)
+    shutil.copytree(same_pages, pages, copy_function=os.link)  # a finished release is never written to
+    return 1 + len(list(pages.rglob("*.html")))
 
 
 def in_words(standard: Standard, characteristic: str, said: str) -> str:
@@ -64,7 +70,7 @@ def in_words(standard: Standard, characteristic: str, said: str) -> str:
     if code in labels:
         return f"“{labels[code]}”" + (f" ({details.get(detail, detail)})" if detail else "")
     status, _, reason = said.partition(": ")
-    words = {row["reason"]: row["words"] for row in standard.tables["reasons"]}.get(reason, reason.replace("_", " "))
+    words = sayer(standard)(reason)
     return status.replace("_", " ") + (f" ({words[:1].lower()}{words[1:].rstrip('.')})" if words else "")
 
 

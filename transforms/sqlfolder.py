@@ -8,6 +8,8 @@ from pathlib import Path
 
 import duckdb
 
+from transforms.sqltext import text
+
 
 class OrderFault(Exception):
     """The files of a folder wait for each other, or for one that is not there."""
@@ -60,8 +62,7 @@ def run_folder(
 
 def run_file(con: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Create one table, with the file's leading comment as its own."""
-    text = path.read_text(encoding="utf-8")
+    query = path.read_text(encoding="utf-8")
     name = f"{path.parent.name}.{path.stem}"
-    con.execute(f"create or replace table {name} as {text}")
-    comment = leading_comment(text).replace("'", "''")
-    con.execute(f"comment on table {name} is '{comment}'")
+    con.execute(f"create or replace table {name} as {query}")
+    con.execute(f"comment on table {name} is {text(leading_comment(query))}")

@@ -96,20 +96,9 @@ class Standard:
         """Characteristic (a coded field's name) -> code system."""
         return {row["field"]: row["code_system"] for row in self.tables["fields"] if row["code_system"]}
 
-    def _characteristic(self, name: str) -> Row:
+    def characteristic(self, name: str) -> Row:
+        """What fields.csv says of a characteristic: the same in every table."""
         return next(row for row in self.tables["fields"] if row["field"] == name and row["code_system"])
-
-    def is_many(self, characteristic: str) -> bool:
-        """Whether a person may have several current values of it."""
-        return bool(self._characteristic(characteristic)["cardinality"] == "many")
-
-    def suppression_of(self, characteristic: str) -> str:
-        """How its counts are suppressed: `standard`, or `sensitive`."""
-        return str(self._characteristic(characteristic)["suppression"])
-
-    def area_of(self, characteristic: str) -> str:
-        """The least protected area that may hold its values."""
-        return str(self._characteristic(characteristic)["area"])
 
     def maps_of_vocabularies(self) -> set[tuple[str, str]]:
         """(system, vocabulary) of every from_ file, also of one that has no row yet."""

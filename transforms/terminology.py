@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable
 from typing import Any
 
+from transforms.faults import Row, grouped
 from transforms.standard import Standard
 
 Resource = dict[str, Any]
@@ -23,17 +24,12 @@ OUT = {"exact": "equivalent", "broad": "wider", "narrow": "narrower"}
 def terminology(standard: Standard, publication: dict[str, Any]) -> list[Resource]:
     """All resources, each with an id that no other resource of its type has."""
     made = _Made(standard, publication)
-    systems = list(dict.fromkeys(row["system"] for row in standard.codes))
     found: list[Resource] = []
-    for system in systems:
+    for system in made.codes:
         found += [*made.code_systems(system), *made.value_sets(system)]
-        found += [made.map_in(system, name) for name in _names(standard.code_maps, system, "vocabulary")]
-        found += [made.map_out(system, name) for name in _names(standard.classifications, system, "classification")]
+        found += [made.map_in(system, name) for name in made.rows_in[system]]
+        found += [made.map_out(system, name) for name in made.rows_out[system]]
     return found + made.outside()
-
-
-def _names(rows: list[dict[str, Any]], system: str, key: str) -> list[str]:
-    return list(dict.fromkeys(row[key] for row in rows if row["system"] == system))
 
 
 def identifier(name: str) -> str:
@@ -51,6 +47,9 @@ class _Made:
         self.standard, self.publication = standard, publication
         self.vocabularies = {row["vocabulary"]: row for row in standard.tables["vocabularies"]}
         self.sets = {(row["system"], row["classification"]): row for row in standard.sets}
+        self.codes = grouped(standard.codes, "system")
+        self.rows_in = _by_system(standard.code_maps, self.codes, "vocabulary")
+        self.rows_out = _by_system(standard.classifications, self.codes, "classification")
         self.values: dict[str, dict[str, Resource]] = {}  # of a vocabulary or set: folded -> as it is first written
         outside = [(row["vocabulary"], row["value"], row["term"]) for row in standard.code_maps]
         outside += [(row["classification"], row["value"], row["label"]) for row in standard.classifications]
@@ -104,17 +103,20 @@ class _Made:
         }
 
     def code_systems(self, system: str) -> list[Resource]:
-        rows = [row for row in self.standard.codes if row["system"] == system]
+        rows = self.codes[system]
         codes = [row for row in rows if row["kind"] != "detail"]
         details = [row for row in rows if row["kind"] == "detail"]
         labels: dict[str, list[Resource]] = {}
-        for row in self.standard.classifications:
-            named = self.sets.get((system, row["classification"]))
-            if row["system"] == system and row["label"] and named:
-                labels.setdefault(row["code"], []).append({"use": {"display": named["title"]}, "value": row["label"]})
+        for name, out in self.rows_out[system].items():
+            if named := self.sets.get((system, name)):
+                for row in (row for row in out if row["label"]):
+                    labels.setdefault(row["code"], []).append(
+                        {"use": {"display": named["title"]}, "value": row["label"]}
+                    )
         title, properties = system.replace("_", " "), self.publication["properties"]
-        sets = _names(self.standard.classifications, system, "classification")
-        quoted = next((name for name in sets if self.vocabularies.get(name, {}).get("identifier_check")), "")
+        quoted = next(
+            (name for name in self.rows_out[system] if self.vocabularies.get(name, {}).get("identifier_check")), ""
+        )
         made = self.resource("CodeSystem", system, title, f"Codes of this standard: {title}.", codes, quoted)
         made |= {
             "caseSensitive": True,
@@ -149,7 +151,7 @@ class _Made:
         return [made, beside]
 
     def value_sets(self, system: str) -> list[Resource]:
-        rows = [row for row in self.standard.codes if row["system"] == system and row["kind"] != "detail"]
+        rows = [row for row in self.codes[system] if row["kind"] != "detail"]
         title, address = system.replace("_", " "), self.address("CodeSystem", system)
         named = {row["code"]: row for row in rows}
         whole = self.resource("ValueSet", system, title, f"All codes of {title}, with the absences.", rows)
@@ -166,8 +168,8 @@ class _Made:
             within = [parent, *(row["code"] for row in rows if row["parent"] == parent)]
             label = f"{title}: {named[parent]['label']}"
             made.append(some(f"{system}_{parent}", label, "The group and the codes in it.", within))
-        for name in _names(self.standard.classifications, system, "classification"):
-            label, out = self.set_title(system, name), self.rows_out(system, name)
+        for name, out in self.rows_out[system].items():
+            label = self.set_title(system, name)
             kept = [row for row in out if row["value"]]
             shown = {row["value"]: _concept(self.spelled(name, row["value"]), row["label"]) for row in kept}
             found = self.resource(
@@ -185,15 +187,10 @@ class _Made:
     def set_title(self, system: str, name: str) -> str:
         return self.sets.get((system, name), {}).get("title", name)
 
-    def rows_out(self, system: str, name: str) -> list[dict[str, Any]]:
-        rows = self.standard.classifications
-        return [row for row in rows if row["system"] == system and row["classification"] == name]
-
     def map_in(self, system: str, name: str) -> Resource:
         """One vocabulary -> our codes, and beside them the details."""
-        held = [row for row in self.standard.code_maps if (row["system"], row["vocabulary"]) == (system, name)]
-        rows, vocabulary = [row for row in held if row["value"].strip()], self.vocabularies[name]
-        own = [row for row in self.standard.codes if row["system"] == system]
+        rows = [row for row in self.rows_in[system][name] if row["value"].strip()]
+        own, vocabulary = self.codes[system], self.vocabularies[name]
         loose = {row["code"] for row in own if row["kind"] == "group"}
         codes: dict[str, Resource] = {}
         details: dict[str, Resource] = {}
@@ -222,7 +219,7 @@ class _Made:
 
     def map_out(self, system: str, name: str) -> Resource:
         """Our codes -> one set."""
-        rows, title = self.rows_out(system, name), self.set_title(system, name)
+        rows, title = self.rows_out[system][name], self.set_title(system, name)
         spelled = {row["value"]: self.spelled(name, row["value"]) if row["value"] else "" for row in rows}
         elements = [{"code": row["code"], "target": [_target_out(row, spelled[row["value"]])]} for row in rows]
         group = {
@@ -231,10 +228,8 @@ class _Made:
             "element": elements,
         }
         words, whole = f"How the codes of this standard go out as {title}.", f"{system.replace('_', ' ')} to {title}"
-        own = [row for row in self.standard.codes if row["system"] == system]
-        return self.resource("ConceptMap", f"{system}_to_{name}", whole, words, [*rows, *own], name) | {
-            "group": [group]
-        }
+        stated = [*rows, *self.codes[system]]
+        return self.resource("ConceptMap", f"{system}_to_{name}", whole, words, stated, name) | {"group": [group]}
 
     def outside(self) -> list[Resource]:
         """What we hold of the vocabularies and sets that have no address of their own, so that every address leads somewhere."""
@@ -251,6 +246,12 @@ class _Made:
                 found |= {"caseSensitive": is_sensitive, "content": content, "concept": list(held.values())}
                 made.append(found)
         return made
+
+
+def _by_system(rows: list[Row], systems: Iterable[str], key: str) -> dict[str, dict[str, list[Row]]]:
+    """Code system -> vocabulary or set -> its rows."""
+    own = grouped(rows, "system")
+    return {system: grouped(own[system], key) for system in systems}
 
 
 def _spaced(value: str) -> str:

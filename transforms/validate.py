@@ -15,7 +15,8 @@ from transforms.engine import copy, fingerprint_of, reuse
 from transforms.ingest import bronze_file, bronze_fingerprint, relevant
 from transforms.lake import Lake, Submission, install, remove, write_text
 from transforms.resolve import resolved_fingerprint
-from transforms.shape import Shaped, shape, text
+from transforms.shape import Shaped, shape
+from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.values import count_values, place_of, result_file, values_mark
 
@@ -23,6 +24,7 @@ CODE = (
     "validate.py",
     "values.py",
     "shape.py",
+    "sqltext.py",
     "rules.py",
     "resolve.py",
     "duckdb_expectations.py",

@@ -13,7 +13,7 @@ from transforms.engine import copy, fingerprint_of
 from transforms.ingest import bronze_file, bronze_fingerprint
 from transforms.lake import Lake, install
 from transforms.resolve import declared, resolve
-from transforms.shape import text
+from transforms.sqltext import sent_or_null, text
 from transforms.standard import Standard
 
 CODE = ("values.py", "resolve.py", "macros.sql")
@@ -54,8 +54,7 @@ def count_values(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake,
         present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
         parts = []
         for name, row in first.items():
-            column = layout.fields[row["column_name"]]["column"]
-            raw = '"' + column.replace('"', '""') + '"' if column in present else "null::varchar"
+            raw = sent_or_null(layout.fields[row["column_name"]]["column"], present)
             parts.append(
                 f"select {text(name)} as field, {text(row['first'])} as vocabulary, clean_text({raw}) as value, "
                 f"count(*) as n from read_parquet('{bronze}') group by all"

@@ -10,7 +10,7 @@ grouped as (
     left join standard.code as k on k.system = y.system and k.code = e.code and k.kind <> 'detail'
     left join standard.classification as h
       on h.system = y.system and h.classification = getvariable('default_set') and h.code = e.code
-     and getvariable('rolling_to')::text between coalesce(nullif(h.valid_from, ''), '0001') and coalesce(nullif(h.valid_to, ''), '9999')
+     and is_valid_on(getvariable('rolling_to'), h.valid_from, h.valid_to)
 )
 select p.person_no, coalesce(p.icb_of_residence, p.place_status) as icb_of_residence,
        p.icb_of_residence is not null as lives_in_midlands,

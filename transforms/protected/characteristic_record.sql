@@ -24,4 +24,4 @@ select s.* exclude (source_value) replace (
 from stated as s
 join standard.derived as d on d.derived_from = s.characteristic
 join standard.code_map as m on m.system = d.system and m.vocabulary = d.vocabulary and m.value = s.detail and m.code <> ''
- and s.recorded_on::text between coalesce(nullif(m.valid_from, ''), '0001') and coalesce(nullif(m.valid_to, ''), '9999')
+ and is_valid_on(s.recorded_on, m.valid_from, m.valid_to)

@@ -11,7 +11,7 @@ counted as (
     join standard.characteristic as y on y.characteristic = getvariable('ethnicity')
     left join standard.classification as h
       on h.system = y.system and h.classification = getvariable('default_set') and h.code = p.ethnic_category
-     and t.until::text between coalesce(nullif(h.valid_from, ''), '0001') and coalesce(nullif(h.valid_to, ''), '9999')
+     and is_valid_on(t.until, h.valid_from, h.valid_to)
     where p.icb_code <> '' and list_contains(getvariable('counted'), a.attendance_code)
       and a.provider in (select provider from linked.in_force)
 ),
