@@ -102,9 +102,10 @@ def _local_codes(layout: str, rows: list[dict[str, str]]) -> list[dict[str, str]
 
 
 def copied_standard(folder: Path) -> Path:
-    """A copy of standards/ and expectations/ that a test may spoil; give it to `load`."""
+    """A copy of all that the standard is made of, which a test may spoil; give it to `load`."""
     for name in ("standards", "expectations"):
         shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "NOTICE", folder)
     return folder
 
 

@@ -21,7 +21,6 @@ def copy(tmp_path, monkeypatch):
     """Our code in a folder of its own."""
     here = tmp_path / "transforms"
     shutil.copytree(fingerprint.HERE, here, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(fingerprint.HERE.parent / "NOTICE", tmp_path / "NOTICE")
     monkeypatch.setattr(fingerprint, "HERE", here)
     fingerprint.code.cache_clear()
     yield here

@@ -30,7 +30,7 @@ CODE = (
         "guidance.py",
         "render.py",
     ),
-    *("scorecard.py", "search.py", "terminology.py", "macros.sql", "pages", "../NOTICE"),
+    *("scorecard.py", "search.py", "terminology.py", "macros.sql", "pages"),
 )
 CONTESTED = "contested"
 _LAST: list[tuple[Standard, dict[str, str]]] = []  # a process that makes several releases makes the pages once

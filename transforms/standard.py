@@ -127,9 +127,9 @@ def load(folder: Path | None = None) -> Standard:
 
 
 def _version(root: Path) -> str:
-    """A fingerprint of all files that make up the standard."""
+    """A fingerprint of all files that make up the standard, and of NOTICE, which is published with it."""
     total = hashlib.sha256()
-    for path in sorted([*root.glob("standards/**/*.*"), *root.glob("expectations/*.yml")]):
+    for path in sorted([*root.glob("standards/**/*.*"), *root.glob("expectations/*.yml"), *root.glob("NOTICE")]):
         total.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
     return total.hexdigest()[:12]
 
