@@ -30,7 +30,7 @@ CODE = (
         "guidance.py",
         "render.py",
     ),
-    *("scorecard.py", "search.py", "terminology.py", "macros.sql", "pages"),
+    *("rules.py", "scorecard.py", "search.py", "suites.py", "terminology.py", "macros.sql", "pages"),
 )
 CONTESTED = "contested"
 _LAST: list[tuple[Standard, dict[str, str]]] = []  # a process that makes several releases makes the pages once
@@ -74,6 +74,7 @@ def contents(standard: Standard) -> dict[str, str]:
             rest=[facts for facts in systems if not facts["topic"]],
             layouts=layouts,
             contracts=[name for name in files if name.endswith(".odcs.yaml")],
+            suites=sorted(name for name in files if name.startswith("expectations/")),
             resources=sorted(name for name in files if name.startswith("fhir/")),
             n_contested=len(contested),
             letters=a_to_z(systems),

@@ -1,4 +1,4 @@
-"""The standard -> files that people and programs take away: CSV, FHIR resources, data contracts, blank templates.
+"""The standard -> files that people and programs take away: CSV, FHIR resources, data contracts, suites, blank templates.
 
 Promise: every file is text, made from the standard alone, and the same each time.
 """
@@ -13,6 +13,7 @@ import yaml
 from transforms.data_contract import data_contracts
 from transforms.faults import Row, grouped
 from transforms.standard import Layout, Standard
+from transforms.suites import suites
 from transforms.terminology import terminology
 
 VALID = ("valid_from", "valid_to")
@@ -44,6 +45,7 @@ def downloads(standard: Standard, publication: Row) -> dict[str, str]:
     for table, contract in data_contracts(standard, publication).items():
         dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
         found[f"{table}.odcs.yaml"] = yaml.dump(contract, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
+    found |= suites(standard)
     notice = standard.folder.parent / "NOTICE"
     return found | ({"NOTICE.txt": notice.read_text(encoding="utf-8")} if notice.exists() else {})
 
