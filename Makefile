@@ -2,6 +2,8 @@
 # LAKE (default ./lake) and KEYS (default ./keys) say where data and keys live.
 
 PYTHON := .venv/bin/python
+# Tests of a file stay together, since they share what is slow to make; what starts an Airflow begins first (conftest.py).
+PYTEST := $(PYTHON) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
@@ -33,10 +35,10 @@ browser:
 	@sh scripts/install_browser.sh
 
 test: .venv/installed browser
-	$(PYTHON) -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/installed browser
-	$(PYTHON) -m pytest
+	$(PYTEST)
 
 check: check-only test
 

@@ -1,4 +1,6 @@
-"""harmonised -> a release. Promise: a burst of work becomes few releases, and a release never waits for an event.
+"""harmonised -> a release, and what follows from it: comparisons, and the scorecards that tell of them.
+
+Promise: a burst of work becomes few releases, and a release never waits for an event.
 
 Woken by harmonised work, and by a timer: a rejected delivery harmonises nothing and wakes nobody, yet its outcome is
 published too.
@@ -8,6 +10,7 @@ import os
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, DeltaTriggerTimetable, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 
 SWEEP = timedelta(seconds=float(os.environ.get("SWEEP_SECONDS", "600")))
 HARMONISED = Asset("harmonised")
@@ -15,12 +18,14 @@ HARMONISED = Asset("harmonised")
 
 @task.short_circuit
 def is_due() -> bool:
-    """Is any outcome newer than the release?"""
+    """Is any outcome newer than the release, or was something that follows from the release not finished?"""
+    from transforms.follow import is_followed
     from transforms.lake import Lake
     from transforms.publish import is_due
     from transforms.standard import load
 
-    return is_due(load(), Lake.from_environment())
+    standard, lake = load(), Lake.from_environment()
+    return is_due(standard, lake) or not is_followed(standard, lake)
 
 
 @task
@@ -43,6 +48,32 @@ def publish() -> dict[str, int | None]:
     return publish(load(), Lake.from_environment())
 
 
+@task
+def compare() -> dict[str, int]:
+    """What is in force, and the release -> compared: each provider beside its own history and its peers."""
+    from transforms.compare import compare
+    from transforms.lake import Lake
+    from transforms.standard import load
+
+    return compare(load(), Lake.from_environment())
+
+
+@task(trigger_rule="all_done")
+def scorecards() -> dict[str, int]:
+    """Compared -> the providers' own pages, where they would now say something else."""
+    from transforms.follow import refresh
+    from transforms.lake import Lake
+    from transforms.standard import load
+
+    return refresh(load(), Lake.from_environment())
+
+
+@task(trigger_rule="one_failed")
+def faults() -> None:
+    """Make the run red when any task was, although the pages of the others were made."""
+    raise AirflowFailException("a fault of ours, or a release that is not what consumers may expect: see the red task")
+
+
 @dag(
     "publish",
     schedule=AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(SWEEP), assets=[HARMONISED]),
@@ -54,7 +85,9 @@ def publish() -> dict[str, int | None]:
 )
 def publish_dag() -> None:
     """From harmonised records to what people open."""
-    is_due() >> link() >> publish()
+    compared = compare()
+    is_due() >> link() >> publish() >> compared >> scorecards()
+    compared >> faults()
 
 
 publish_dag()

@@ -6,17 +6,19 @@ so is running any of this again. A delivery with faults is not a failure here; r
 
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import Asset, AssetOrTimeSchedule, AssetWatcher, DeltaTriggerTimetable, dag, task, task_group
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from landing import LandingTrigger
+from notices import scorecards_ready
 
 SWEEP = timedelta(seconds=float(os.environ.get("SWEEP_SECONDS", "600")))
 LANDING = Asset("landing", watchers=[AssetWatcher(name="landing", trigger=LandingTrigger())])
 HARMONISED = Asset("harmonised")
 
 
-def work_on(stage: str, names: list[str]) -> dict[str, int]:
+def work_on(stage: str, names: list[str]) -> dict[str, Any]:
     """One stage over one chunk of submissions: one process, one import, one load of the standard."""
     from transforms.lake import Lake
     from transforms.standard import load
@@ -39,25 +41,25 @@ def receive() -> list[list[str]]:
 
 
 @task
-def ingest(names: list[str]) -> dict[str, int]:
+def ingest(names: list[str]) -> dict[str, Any]:
     """Received -> bronze: a faithful copy, every column as text."""
     return work_on("ingest", names)
 
 
 @task(trigger_rule="all_done")
-def validate(names: list[str]) -> dict[str, int]:
+def validate(names: list[str]) -> dict[str, Any]:
     """Bronze -> validated, quarantine, results: here a delivery is accepted or rejected."""
     return work_on("validate", names)
 
 
-@task(trigger_rule="all_done")
-def feedback(names: list[str]) -> dict[str, int]:
+@task(trigger_rule="all_done", on_success_callback=scorecards_ready)
+def feedback(names: list[str]) -> dict[str, Any]:
     """Results -> the provider's own page and files."""
     return work_on("feedback", names)
 
 
 @task(trigger_rule="all_done")
-def harmonise(names: list[str]) -> dict[str, int]:
+def harmonise(names: list[str]) -> dict[str, Any]:
     """Validated -> harmonised: their codes become the standard's."""
     return work_on("harmonise", names)
 

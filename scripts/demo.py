@@ -17,6 +17,7 @@ os.chdir(ROOT)
 import airflow_service as service  # noqa: E402  beside this file
 
 from transforms.arrivals import read_state  # noqa: E402
+from transforms.follow import is_followed  # noqa: E402
 from transforms.lake import Lake  # noqa: E402
 from transforms.ledger import entries  # noqa: E402
 from transforms.publish import is_due  # noqa: E402
@@ -45,7 +46,15 @@ def progress(lake: Lake) -> tuple[int, int, int, int]:
 def something_to_do(standard: Standard, lake: Lake) -> bool:
     """Does anything wait: at the door, on its way, or to be published?"""
     at_door, _, received, judged = progress(lake)
-    return bool(at_door or received > judged or pending(standard, lake) or is_due(standard, lake))
+    if at_door or received > judged or pending(standard, lake) or is_due(standard, lake):
+        return True
+    return not is_followed(standard, lake)  # comparisons, and the pages that tell of them
+
+
+def followed_at(lake: Lake) -> float:
+    """When a comparison or a page was last written: what follows from a release is no line of the ledger."""
+    folders = [*lake.path("compared").glob("*"), *lake.path("provider").glob("*/*")]
+    return max((folder.stat().st_mtime for folder in folders), default=0.0)
 
 
 def is_quiet(lake: Lake) -> bool:
@@ -58,16 +67,19 @@ def watch(standard: Standard, lake: Lake) -> bool:
     """Show what Airflow does until nothing is left. False when it stands still."""
     began = moved = time.monotonic()
     seen: object = None
+    told = ""
     while True:
         at_door, dealt_with, received, judged = progress(lake)
-        now = (dealt_with, judged, len(entries(lake)))
+        now = (dealt_with, judged, len(entries(lake)), followed_at(lake))
         if now != seen:
             seen, moved = now, time.monotonic()
             line = f"deliveries taken in {dealt_with} of {dealt_with + at_door}, judged {judged} of {received}"
             if received and received == judged:
                 harmonised = sum(entry["event"] == "done" for entry in entries(lake))
                 line += f", harmonised {harmonised}" if not is_quiet(lake) else ", published"
-            print(f"   {moved - began:4.0f} s  {line}", flush=True)
+            if line != told:  # what follows from a release is work, and no news
+                print(f"   {moved - began:4.0f} s  {line}", flush=True)
+            told = line
         if is_quiet(lake) and not something_to_do(standard, lake):
             return True
         if time.monotonic() > moved + LONGEST_STANDSTILL or not service.processes():

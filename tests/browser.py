@@ -16,6 +16,9 @@ from urllib.request import urlopen
 from websockets.sync.client import connect
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "chrome")
+# axe-core as its makers publish it, with the rules of WCAG 2.2 (see NOTICE); the tags are those of levels A and AA.
+AXE = (Path(__file__).parent / "axe" / "axe.min.js").read_text(encoding="utf-8")
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 KEYS = {"Tab": 9, "Enter": 13, "ArrowDown": 40, "ArrowUp": 38}
 
 
@@ -78,7 +81,17 @@ class Page:
 
     def printed(self, path: Path) -> None:
         """The page as it prints."""
-        path.write_bytes(base64.b64decode(self.tell("Page.printToPDF", printBackground=False)["data"]))
+        path.write_bytes(
+            base64.b64decode(self.tell("Page.printToPDF", printBackground=False, preferCSSPageSize=True)["data"])
+        )
+
+    def barriers(self) -> list[Any]:
+        """What axe finds against the page as it stands: the rule, its words and the first places."""
+        self.run(AXE + ";0")
+        return self.run(
+            f"axe.run({{runOnly: {json.dumps(TAGS)}, resultTypes: ['violations']}}).then(done => done.violations.map("
+            "rule => [rule.id, rule.help, rule.nodes.slice(0, 3).map(node => node.html.slice(0, 200))]))"
+        )
 
     def asked_for(self) -> list[str]:
         """Every address that the page asked for since it was opened."""

@@ -335,7 +335,7 @@ def _emis_patient(who: Person, line: int, provider: str, period: str) -> Row:
         "DateOfBirth": who.birth_date.isoformat(),
         "Sex": "MF"[int(who.sex) - 1],
         "Postcode": who.postcode,
-        "DateOfRegistration": f"20{10 + who.person_no % 14}-04-01",
+        "DateOfRegistration": max(f"20{10 + who.person_no % 14}-04-01", who.birth_date.isoformat()),
         "EthnicCode": _code(who, 2),
         "CarerName": "A Thirdparty",
         "DummyType": "false",

@@ -54,12 +54,18 @@ def waiting_lake(folder: Path, shared_keys: Path) -> Lake:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory) -> Lake:
+    """What comes of a run that nothing disturbs."""
     folder = tmp_path_factory.mktemp("undisturbed")
     with pytest.MonkeyPatch.context() as patch:
         lakes.hasten(patch)
         lake = waiting_lake(folder, folder / "keys")
         lakes.run(load(), lake)
     return lake
+
+
+@pytest.fixture(scope="module")
+def wanted(undisturbed) -> dict[str, list[tuple]]:
+    return lakes.content(undisturbed)
 
 
 def what_happened(lake: Lake) -> list[tuple]:
@@ -88,18 +94,26 @@ def test_the_calls_that_are_cut_below_are_all_there_are(tmp_path, undisturbed, m
 
 
 @pytest.mark.parametrize(("function", "at", "is_after"), cuts())
-def test_after_a_crash_anywhere_running_again_gives_the_same(tmp_path, undisturbed, function, at, is_after):
+def test_after_a_crash_anywhere_running_again_gives_the_same(tmp_path, undisturbed, wanted, function, at, is_after):
     lake = waiting_lake(tmp_path, undisturbed.keys)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(function, Cut(os.replace if function == "os.replace" else ledger.append, at, is_after))
         with pytest.raises(PowerCut):
             lakes.run(load(), lake)
     lakes.run(load(), lake)
-    assert lakes.content(lake) == lakes.content(undisturbed)
+    assert lakes.content(lake) == wanted
     assert what_happened(lake) == what_happened(undisturbed)
     assert ledger.verify(lake) > 0
     assert work.pending(load(), lake) == []
     assert list(lake.path(".work").glob("*/*")) == []
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "4"])
+def test_the_number_of_threads_changes_nothing(tmp_path, undisturbed, wanted, monkeypatch, threads):
+    monkeypatch.setenv("THREADS", threads)
+    lake = waiting_lake(tmp_path, undisturbed.keys)
+    lakes.run(load(), lake)
+    assert lakes.content(lake) == wanted
 
 
 @pytest.fixture

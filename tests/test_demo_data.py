@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -72,12 +73,12 @@ def test_a_second_run_changes_nothing_and_says_so(lake):
 
 
 def test_an_interrupted_run_is_finished(lake, tmp_path):
-    demo_data(tmp_path, people=PEOPLE)
-    (tmp_path / "demo" / "made.json").unlink()
-    lost = next((tmp_path / "landing").rglob("_READY"))
+    again = shutil.copytree(lake, tmp_path / "lake")
+    (again / "demo" / "made.json").unlink()
+    lost = next((again / "landing").rglob("_READY"))
     lost.unlink()
-    assert not demo_data(tmp_path, people=PEOPLE)["is_unchanged"]
-    assert everything(tmp_path) == everything(lake)
+    assert not demo_data(again, people=PEOPLE)["is_unchanged"]
+    assert everything(again) == everything(lake)
 
 
 def test_other_demo_data_are_not_mixed_in(lake):
@@ -165,12 +166,42 @@ def test_every_fault_class_happens_about_as_often_as_declared(lake):
             assert abs(counted[row["fault"]] / rows - float(row["rate"])) < 0.07
 
 
+def test_every_rule_that_a_fault_names_is_a_rule_of_its_layout():
+    standard, claims_of = load(), {}
+    for row in Source(module.STANDARDS).faults:
+        layouts = (row["layout"], *row["taken_over_by"].split())
+        assert row["field"] in standard.layouts[row["layout"]].fields
+        rules = {
+            rule.id
+            for layout in layouts
+            for rule in (*standard.rules_of_layout[layout], *standard.compared_of_layout[layout])
+        }
+        tables = {standard.layouts[layout].table for layout in layouts}
+        for claim in row["rules"].split():
+            assert {f"{table}.{claim}" for table in tables} & rules, f"{row['fault']}: nothing claims {claim}"
+        about = (row["rules"], row["taken_over_by"])  # whoever has the fault, the same finds it
+        assert claims_of.setdefault((row["fault"], row["layout"], row["field"]), about) == about
+
+
+def test_every_fault_of_the_truth_is_declared(lake):
+    declared = {
+        (row["fault"], layout, row["field"])
+        for row in Source(module.STANDARDS).faults
+        for layout in (row["layout"], *row["taken_over_by"].split())
+    }
+    layouts = load().layouts
+    for fault, layout, column in truth(lake, "fault")[["fault", "layout", "column"]].drop_duplicates().to_numpy():
+        [field] = {entry["field"] for entry in layouts[layout].columns if entry["column"] == column}
+        assert (fault, layout, field) in declared
+
+
 def test_the_docstring_lists_every_fault_with_its_rates():
     said = " ".join((module.__doc__ or "").split())
     for row in Source(module.STANDARDS).faults:
         assert row["fault"] in said
         line = re.search(rf"\n    {row['fault']} .*(\n {{20,}}.*)*", module.__doc__)[0]
-        assert f"{float(row['rate']) * 100:g} %" in line
+        if row["rate"]:  # else it comes of another one
+            assert f"{float(row['rate']) * 100:g} %" in line
         assert row["providers"] in line
     for row in Source(module.STANDARDS).settings["deliveries"]:
         assert row["fault"] in said

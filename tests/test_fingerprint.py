@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from transforms import document, feedback, fingerprint, harmonise, publish, validate, values
+from transforms import compare, document, feedback, fingerprint, harmonise, publish, validate, values
 
 STAGES = {
     "values": values.CODE,
@@ -13,6 +13,7 @@ STAGES = {
     "feedback": feedback.CODE,
     "document": document.CODE,
     "publish": publish.CODE,
+    "compare": compare.CODE,
 }
 
 

@@ -28,7 +28,17 @@ ONE = Canary(nhs_number(123_457), ("Quetzaline", "Xylophontova"), "ZQ9 9QZ")
 TWO = Canary(nhs_number(765_431), ("Jabberwockia", "Vorpalsworda"), "ZV8 8VZ")
 CLEAN = "Nobody is in here: 9990000000, Begum, ZX1 1AA"
 # Identifiable stages, which may hold people; and the results that hold values.
-MAY_HOLD = ("landing", "received", "bronze", "validated", "quarantine", "harmonised", "linked", "results/value_count")
+MAY_HOLD = (
+    "landing",
+    "received",
+    "bronze",
+    "validated",
+    "quarantine",
+    "harmonised",
+    "linked",
+    "results/value_count",
+    "results/value_meaning",
+)
 
 
 @pytest.fixture

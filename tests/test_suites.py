@@ -38,7 +38,7 @@ def judged(tmp_path_factory):
     wanted, senders = set(standard.layouts), {}
     for code, row in standard.providers.items():
         if new := wanted & set(row["layouts"].split()):
-            senders[code] = {name: N_ROWS for name in sorted(new)}
+            senders[code] = dict.fromkeys(sorted(new), N_ROWS)
             wanted -= new
     assert not wanted
     for code, layouts in senders.items():
@@ -72,7 +72,9 @@ def theirs(lake, standard, layout, provider, exported):
     context.variables.progress_bars = {"globally": False}
     told = json.loads(exported)
     suite = gx.ExpectationSuite(name=told["name"], expectations=told["expectations"], meta=told["meta"])
-    batch = context.data_sources.add_pandas("files").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    batch = (
+        context.data_sources.add_pandas("files").add_dataframe_asset("rows").add_batch_definition_whole_dataframe("all")
+    )
     result = batch.get_batch({"dataframe": frame}).validate(suite, result_format="BASIC")
     found = {}
     for one in result.results:

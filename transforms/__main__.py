@@ -57,7 +57,7 @@ def parser() -> argparse.ArgumentParser:
     run = add("run", "Receive what landed and take it through ingest, validate, feedback and harmonise.")
     run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
     run.add_argument("--all", action="store_true", help="every submission with something to do")
-    add("publish", "Link people and make a release, if anything has changed.")
+    add("publish", "Link people and make a release, if anything has changed; then compare providers with their peers.")
     check = add("check", "Tell what would become of a file, before it is sent.")
     check.add_argument("file", type=Path)
     check.add_argument("--layout", help="the layout it should have; found by its header when left out")
@@ -105,11 +105,17 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
 
 
 def publish(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.follow import follow
     from transforms.publish import publish as make
     from transforms.standard import load
 
-    made = make(load(), lake)
-    print("nothing to do: nothing changed since the last release" if made["release"] is None else _words(made))
+    standard = load()
+    made = make(standard, lake)
+    print(
+        "nothing to do: nothing changed since the last release" if made["release"] is None else _words(made), flush=True
+    )
+    for stage, counts in follow(standard, lake).items():
+        print(f"{stage}: {_words(counts)}", flush=True)
     return 0
 
 
@@ -173,7 +179,8 @@ def verify(options: argparse.Namespace, lake: Lake) -> int:
 
 
 def _words(counts: dict) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in counts.items())
+    told = {name: number for name, number in counts.items() if not isinstance(number, list)}
+    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in told.items())
 
 
 COMMANDS = {

@@ -110,6 +110,7 @@ def advise(values: Values, rules: list[Row], absent: list[str], n_records: int) 
     column = {name: entry["column"] for name, entry in layout.fields.items()}
     title = {row["vocabulary"]: row["title"] for row in standard.tables["vocabularies"]}
     found: list[tuple[int, str, str]] = []  # records, column, what to do
+    told: set[tuple[str, str]] = set()  # column, and what of its statuses is said already
     coded = standard.characteristics()
     for name in sorted(layout.fields, key=lambda name: name not in wanted):
         if column[name] in absent and (name in wanted or name in coded):
@@ -117,9 +118,11 @@ def advise(values: Values, rules: list[Row], absent: list[str], n_records: int) 
     for name, state, n in values.states:
         if state in SAY and name in wanted and column[name] not in absent:
             found.append((n, column[name], SAY[state].format(column=column[name])))
+            told.add((column[name], state))
     for name, unknown in values.of_field.items():
         vocabulary, n = values.other_vocabulary(name)
         declared = title[values.vocabularies(name)[0]]
+        told.add((column[name], "invalid"))
         if vocabulary:
             said = f"{column[name]} holds codes of '{title[vocabulary]}', and the layout says '{declared}': correct one of them"
             found.append((n, column[name], said))
@@ -131,14 +134,14 @@ def advise(values: Values, rules: list[Row], absent: list[str], n_records: int) 
         said = f"send {which} of {column[name]} in '{declared}', or ask for rows in its map"
         found.append((n, column[name], f"{said}: {listed}" if top else said))
     known = {rule.id: rule for rule in standard.rules_of_layout[layout.name]}
-    coded_columns = {column[name] for name in coded if name in column}
     mended = {(name, n) for n, name, _ in found}
     for rule in rules:
         if rule["rejected_all"]:
             found.append((n_records, rule["column"], f"{rule['what_to_do'].rstrip('.')} (all is rejected until then)"))
             continue
-        # What is blank or unknown in a coded column is told above; a rule may say the same of fewer records.
-        covered = known[rule["rule"]].path.stem == "derived" and rule["column"] in coded_columns
+        # What a rule says of the statuses of a coded column is told above, where it is; another may say it of fewer records.
+        covered = (rule["column"], known[rule["rule"]].about_status) in told
+        covered = covered or known[rule["rule"]].severity == "trial"  # shown, and nobody is asked to act on it yet
         covered = covered or any(name == rule["column"] and n >= rule["failed"] for name, n in mended)
         if rule["failed"] and rule["is_theirs"] and rule["column"] not in absent and not covered:
             aside = " (these are set aside)" if known[rule["rule"]].rejects == "record" else ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from transforms.crosscheck_codes import check_codes, check_maps, check_reasons, check_vocabularies
 from transforms.crosscheck_fields import check_fields, check_layout
+from transforms.crosscheck_measures import check_measures
 from transforms.crosscheck_rules import check_rules
 from transforms.crosscheck_sets import check_classifications, check_sets
 from transforms.faults import LINE, Reader, nearest
@@ -33,6 +34,7 @@ def crosscheck(reader: Reader, standard: Standard) -> None:
     _check_providers(reader, standard)
     check_rules(reader, standard)
     check_metrics(reader, standard)
+    check_measures(reader, standard)
     check_guidance(reader, standard)
 
 
@@ -52,6 +54,11 @@ def _check_providers(reader: Reader, standard: Standard) -> None:
         if row["local_list"] and row["local_list"] not in vocabularies:
             hint = nearest(row["local_list"], vocabularies) or "add a row to vocabularies.csv"
             reader.fault(path, row[LINE], f"local_list '{row['local_list']}' is not a vocabulary", hint)
+    for row in standard.tables["feeds"]:
+        feeds, about = standard.folder / "feeds.csv", standard.providers.get(row["provider"], {"layouts": ""})
+        if row["layout"] not in about["layouts"].split():
+            what = f"provider '{row['provider']}' does not send '{row['layout']}'"
+            reader.fault(feeds, row[LINE], what, "name a provider and one of its layouts in providers.csv")
     for row in standard.tables["agreements"]:
         if row["provider"] not in standard.providers:
             hint = nearest(row["provider"], standard.providers) or "add the provider first"

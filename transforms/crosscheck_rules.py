@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from transforms.faults import Reader, Row, one_of
+from transforms.faults import Reader, Row, grouped, nearest, one_of
 from transforms.rules import Rule
+from transforms.templates import FIGURE
 
 if TYPE_CHECKING:
     from transforms.standard import Layout, Standard
@@ -21,10 +22,30 @@ if TYPE_CHECKING:
 HERE = Path(__file__).resolve().parent
 TYPES = {"date": "date", "boolean": "boolean", "integer": "bigint"}
 NUMBERS = count(1)
-COLUMNS = "it may name the table's fields, and each with _sent; coded ones also with _code and _code_status"
+COLUMNS = {
+    "submission": "it may name the table's fields, and each with _sent; coded ones also with _code and _code_status",
+    "history": "it may name the table's fields, and those of the provider's index as patient.<field>",
+    "peers": "it may name the columns of a figure, which crosscheck_rules.py lists",
+}
+Rules = tuple[Rule, ...]
 # Facts about the file that a rule may use beside the fields.
 ABOUT_FILE = {"provider": "varchar", "is_demo": "boolean", "received_on": "date", "period_start": "date"}
 ABOUT_FILE |= {"period_end": "date", "is_repeated": "boolean"}
+# A rule of scope history may name these too, and `patient.<field>`: the provider's newest index row for the same local id.
+# `has_index` is whether the provider has an index in force at all: without one nobody can be missing from it.
+HISTORY = {"has_index": "boolean"}
+# What a rule of scope peers judges: one row per provider, layout and coded field, made when a release is open.
+FIGURES = {
+    **dict.fromkeys(("provider", "kind", "period", "layout", "field"), "varchar"),
+    **dict.fromkeys(("n_records", "n_known", "n_not_stated", "n_not_known", "n_not_recorded"), "bigint"),
+    **dict.fromkeys(("n_unrecognised", "n_new_people", "n_seen", "n_newly_recorded", "n_peers"), "bigint"),
+    **dict.fromkeys(("share_known", "share_not_stated", "share_not_known", "largest_value_share"), "double"),
+    **dict.fromkeys(("peers_share_known", "peers_share_not_stated", "peers_share_not_known"), "double"),
+    **dict.fromkeys(("region_share_known", "region_share_not_stated"), "double"),
+    "can_record_gypsy_roma_traveller": "boolean",
+    "n_gypsy_roma_traveller": "bigint",
+    "n_gypsy_roma_traveller_expected": "double",
+}
 # The people with bad records are the ones being counted: no rule on these may reject a record.
 NEVER_REJECTING = ("nhs_number", "nhs_number_status", "given_name", "family_name", "postcode")
 
@@ -43,37 +64,80 @@ def judged_columns(fields: list[Row]) -> dict[str, str]:
 
 def rules_of_layouts(
     reader: Reader, rules: list[Rule], layouts: dict[str, Layout], fields: list[Row]
-) -> dict[str, tuple[Rule, ...]]:
-    """The rules that apply to each layout: those whose columns it collects. Notes predicates that do not compile."""
-    by_table: dict[str, list[Row]] = {}
-    for row in fields:
-        by_table.setdefault(row["table"], []).append(row)
-    whole = {table: _columns(rows) for table, rows in by_table.items()}
-    unprotected = {
-        table: _columns([r for r in rows if not r["code_system"] and r["field"] not in NEVER_REJECTING])
-        for table, rows in by_table.items()
-    }
+) -> dict[str, tuple[Rules, Rules]]:
+    """The rules that apply to each layout, those whose columns it collects: (judged on arrival, compared afterwards).
+
+    Notes predicates that do not compile, and rules that would reject people with bad records.
+    """
+    by_table = grouped(fields, "table")
     sound = []
     for rule in rules:
-        if rule.table not in by_table:
-            reader.fault(rule.path, rule.line, f"table '{rule.table}' is not known", one_of(rule.table, by_table))
-        elif problem := _problem(rule.predicate, whole[rule.table]):
-            reader.fault(rule.path, rule.line, f"rule '{rule.id}' does not compile: {problem}", COLUMNS)
-        elif rule.rejects in ("record", "submission") and _problem(rule.predicate, unprotected[rule.table]):
+        scope, columns = rule.scope, _whole(rule, by_table)
+        if columns is None:
+            known = [FIGURE] if scope == "peers" else by_table
+            what = f"table '{rule.table}' is not known" + (
+                f" to a rule of scope {scope}" if scope != "submission" else ""
+            )
+            reader.fault(rule.path, rule.line, what, one_of(rule.table, known))
+        elif problem := _problem_of(rule, columns):
+            reader.fault(rule.path, rule.line, f"rule '{rule.id}' does not compile: {problem}", COLUMNS[scope])
+        elif rule.rejects in ("record", "submission") and _problem_of(
+            rule, _columns(_unprotected(by_table[rule.table]))
+        ):
             # What a rule reads counts, not what it is called: it does not bind where these fields are left out.
             what = f"rule '{rule.id}' may not reject a {rule.rejects}: people with bad records are the ones counted"
             reader.fault(rule.path, rule.line, what, f"never for {', '.join(NEVER_REJECTING)} or a coded field")
-        elif rule.scope == "submission":
+        else:
             sound.append(rule)
+    characteristics = {row["field"] for row in fields if row["code_system"]}
     chosen = {}
     for name, layout in layouts.items():
-        columns = _columns([row for row in by_table.get(layout.table, []) if row["field"] in layout.fields])
-        chosen[name] = tuple(r for r in sound if r.table == layout.table and not _problem(r.predicate, columns))
+        collected = [row for row in by_table.get(layout.table, []) if row["field"] in layout.fields]
+        binds = {"submission": _columns(collected), "history": _columns(collected, by_table)}
+        lacking = characteristics - layout.characteristics
+        fitting = [
+            rule
+            for rule in sound
+            if (rule.table == layout.table and not _problem_of(rule, binds[rule.scope]))
+            or (rule.table == FIGURE and rule.id.split(".")[1] not in lacking and layout.characteristics)
+        ]
+        on_arrival = tuple(rule for rule in fitting if rule.scope == "submission")
+        chosen[name] = (on_arrival, tuple(rule for rule in fitting if rule.scope != "submission"))
     return chosen
 
 
-def _columns(fields: list[Row]) -> str:
-    return ", ".join(f"{column} {kind}" for column, kind in judged_columns(fields).items())
+def _whole(rule: Rule, by_table: dict[str, list[Row]]) -> str | None:
+    """Every column that a rule of this table and scope could name; None where there is no such table."""
+    if (rule.scope == "peers") != (rule.table == FIGURE):
+        return None
+    if rule.scope == "peers":
+        return ", ".join(f"{column} {kind}" for column, kind in FIGURES.items())
+    if rule.table not in by_table:
+        return None
+    return _columns(by_table[rule.table], by_table if rule.scope == "history" else None)
+
+
+def _unprotected(fields: list[Row]) -> list[Row]:
+    return [row for row in fields if not row["code_system"] and row["field"] not in NEVER_REJECTING]
+
+
+def _columns(fields: list[Row], index_of: dict[str, list[Row]] | None = None) -> str:
+    """The columns of one table; with those of the index beside them, for a rule of scope history."""
+    columns = judged_columns(fields)
+    if index_of is not None:
+        index = judged_columns(index_of.get("patient", []))
+        columns |= HISTORY | {"patient": f"struct({', '.join(f'{name} {kind}' for name, kind in index.items())})"}
+    return ", ".join(f"{column} {kind}" for column, kind in columns.items())
+
+
+def _problem_of(rule: Rule, columns: str) -> str:
+    """What DuckDB has against a rule over these columns; the column that says whether a key has one value is made of two."""
+    if rule.one_per:
+        key, of = rule.one_per
+        return _problem(f"{key} = '' or {of} is null", columns) or _problem(
+            rule.predicate, f"{columns}, {rule.one_column} boolean"
+        )
+    return _problem(rule.predicate, columns)
 
 
 @cache
@@ -105,7 +169,7 @@ def _problem(predicate: str, columns: str) -> str:
 
 
 def check_rules(reader: Reader, standard: Standard) -> None:
-    """Note rules that stand twice, or would be one in a suite."""
+    """Note rules that stand twice, or would be one in a suite, or follow what cannot be their cause."""
     by_id: dict[str, Rule] = {}
     by_identity: dict[tuple, Rule] = {}
     for rule in standard.rules:
@@ -116,3 +180,27 @@ def check_rules(reader: Reader, standard: Standard) -> None:
             what = f"rule '{rule.id}' says the same as '{twin.id}': one of them would vanish from the suite"
             reader.fault(rule.path, rule.line, what, "take one of them away")
         by_id[rule.id] = rule
+    for rule in by_id.values():
+        for cause in rule.follows:
+            what = f"rule '{rule.id}' follows '{cause}'"
+            if cause not in by_id:
+                hint = nearest(cause, by_id) or "name the rule whose failure explains this one"
+                reader.fault(rule.path, rule.line, f"{what}, which is not known", hint)
+            elif by_id[cause].table != rule.table:
+                hint = "a cause fails on the same row: name a rule of the same table"
+                reader.fault(rule.path, rule.line, f"{what}, which is about another table", hint)
+        if rule.id in _causes(rule, by_id):
+            what = f"rule '{rule.id}' follows itself, through the rules that it follows"
+            reader.fault(rule.path, rule.line, what, "take one `follows:` of the circle away")
+
+
+def _causes(rule: Rule, by_id: dict[str, Rule]) -> set[str]:
+    """Every rule that a rule follows, near or far."""
+    found: set[str] = set()
+    waiting = list(rule.follows)
+    while waiting:
+        name = waiting.pop()
+        if name in by_id and name not in found:
+            found.add(name)
+            waiting += by_id[name].follows
+    return found

@@ -154,7 +154,7 @@ def _rule(rule: Rule, fields: list[Row]) -> Facts:
     sent = {f"{row['field']}_sent": row["field"] for row in fields}
     raw_and_read = any(name in words and field in words for name, field in sent.items())
     ours = (set(judged_columns(fields)) - {row["field"] for row in fields} - set(sent)) | _macros()
-    if raw_and_read or words & ours:
+    if raw_and_read or words & ours or rule.one_per or rule.scope != "submission":
         return {**found, "type": "text"}
     for name, field in sent.items():
         predicate = re.sub(rf"\b{name}\b", field, predicate)

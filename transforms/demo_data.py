@@ -5,9 +5,11 @@ demo data nothing is written. Every number is of the 999 range, which is never i
 
 What is wrong in the extracts, as in real ones (share of rows where it can happen; standards/demo/faults.csv has every rate):
 
-    missing_value           trust index 6 %, practice list 30 %, emergency 6 %, each of the services 6 %
+    missing_value           trust index 6 % (ZZ6 3 %), practice list 30 %, emergency 6 %, each of the services 6 %;
+                            trust index, language 3 % (ZZ2 40 %), interpreter 3 % (ZZ3 45 %), carer 4 % (ZZ1 40 %)
     different_value         trust index 4 %, practice list 3 %, GP entries 3 % (both systems)
     general_value           trust index 5 %, practice list 6 %, GP entries 5 %
+    group_value             of these, in practice lists and GP entries, those that name only the group
     misused_99              trust index 3 %, trust index of ZZ5 28 %, emergency 3 %, mental health 3 %, FHIR 3 %
     misused_z               trust index 3 %, trust index of ZZ6 22 %, emergency 3 %, community 3 %
     refusal                 social care 6 %, charity 6 %
@@ -15,6 +17,7 @@ What is wrong in the extracts, as in real ones (share of rows where it can happe
     own_words               charity 40 %
     lower_case_code         trust index 2 %
     trailing_space          trust index 2 %, practice list 1 %
+    spaced_99               of these in the trust index, 99 with the space
     local_second_character  trust index 1 %, trust index of ZZ1 25 %
     local_list_code         trust index of ZZ3 30 %
     lone_9                  trust index 0.4 %
@@ -24,7 +27,7 @@ What is wrong in the extracts, as in real ones (share of rows where it can happe
     later_refusal           GP entries 2 %
     spreadsheet_code        GP entries 0.4 %
     unrecognised_language   trust index 0.4 %
-    missing_nhs_number      trust index 4 %, practice list 0.5 % (both systems), mental health, community and FHIR 4 %,
+    missing_nhs_number      trust index 4 % (ZZ4 20 %), practice list 0.5 % (both systems), mental health, community and FHIR 4 %,
                             social care 10 %, charity 60 %
     malformed_nhs_number    trust index 0.8 %, practice list 0.1 %
     placeholder_nhs_number  trust index 0.1 %
@@ -34,11 +37,14 @@ What is wrong in the extracts, as in real ones (share of rows where it can happe
     old_address             trust index 2 %, practice list 1 %
     postcode_spelling       trust index 3 %
     future_birth_date       trust index 0.08 %
-    wrong_date_order        trust index of ZZ8 35 %
+    wrong_date_order        trust index of ZZ8 60 %
+    unreadable_date_order   of these, what no calendar has
     future_date             trust index 0.2 %, practice list 0.1 %, GP entries 0.1 %, outpatients 0.1 %
     duplicate_key           trust index 0.2 %, outpatients 0.2 %, GP entries 0.2 %
     duplicate_registration  trust index 0.5 %
+    shared_nhs_number       trust index and practice list: what comes of it and of borrowed numbers in one file
     missing_local_id        outpatients 0.3 %
+    after_death             outpatients, stays and emergency: events of people who died since
     test_record             trust index 0.1 %, practice list 0.1 %
     confidential_record     trust index 0.1 %, practice list 0.1 %, outpatients 0.1 %
 
@@ -144,10 +150,12 @@ def make_deliveries(setting: Setting, made: Made) -> tuple[pd.DataFrame, pd.Data
     }
     sent = {name for one in providers for name in one["layouts"].split()}
     tables |= {name: demo_services.service_patients(setting, name) for name in demo_services.LAYOUTS if name in sent}
+    number_column = {name: setting.source.column(name, "nhs_number") for name in sent}
     truth = []
     for at, provider in enumerate(providers):
         contents = {
-            name: Content(name, tables[name][tables[name]["provider"] == at]) for name in provider["layouts"].split()
+            name: Content(name, tables[name][tables[name]["provider"] == at], number_column[name])
+            for name in provider["layouts"].split()
         }
         truth += [content.people(provider["code"]) for content in contents.values()]
         for position, period in enumerate(setting.periods):

@@ -17,6 +17,7 @@ from pyarrow import csv as arrow_csv
 
 from transforms.demo_fhir import as_resources
 from transforms.demo_records import Setting
+from transforms.demo_several import in_several_rows
 
 READY, BYTE_ORDER_MARK = "_READY", b"\xef\xbb\xbf"
 DELIMITER = {"pas_patient": "|"}
@@ -54,9 +55,10 @@ class Made:
 class Content:
     """One provider's rows of one layout, ready to be cut into periods."""
 
-    def __init__(self, layout: str, frame: pd.DataFrame):
+    def __init__(self, layout: str, frame: pd.DataFrame, number_column: str):
         frame = frame.sort_values("place", kind="stable", ignore_index=True)
         self.layout, self.first, self.last = layout, frame["first"].to_numpy(), frame["last"].to_numpy()
+        self.number_column = number_column
         self.columns = [name for name in frame.columns if name not in ABOUT_ROWS and not name.startswith(MARKS)]
         self.table = pa.table({name: pa.array(frame[name], pa.string(), from_pandas=True) for name in self.columns})
         self.person_no = frame["person_no"].to_numpy()
@@ -88,7 +90,8 @@ class Content:
         line = np.zeros(len(self.first), dtype=int)
         line[at] = np.arange(1, len(at) + 1)
         faults = self.faults.assign(line=line[self.faults["row"]])
-        return self.table.take(at), faults[faults["line"] > 0].drop(columns="row")
+        table, faults = self.table.take(at), faults[faults["line"] > 0].drop(columns="row")
+        return table, in_several_rows(table, faults, LOCAL_NUMBER[self.layout], self.number_column)
 
 
 def deliver(
@@ -105,9 +108,9 @@ def deliver(
     due = str(after) + f"-{int(provider['due_day']) - 2:02d}"
     files, faults = {}, []
     seldom = setting.source.settings["seldom"]
-    is_recent = position >= len(setting.periods) - int(setting.source.settings["periods_of_most"])
     for layout, content in contents.items():
-        if layout in seldom["layouts"] and not is_recent and int(period[-2:]) not in seldom["months"]:
+        is_old = position < len(setting.periods) - seldom["but_for_the_last"].get(layout, len(setting.periods))
+        if is_old and int(period[-2:]) not in seldom["months"]:
             continue
         table, wrong = content.cut(position)
         if not len(table):  # nothing new in a month: no file, for an empty one is refused

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from transforms.demo_people import BLANK_DAY, Array, dates, text
-from transforms.demo_records import Categories, Setting, draw, one_of
+from transforms.demo_records import Categories, Setting, after_death, draw, one_of
 
 DASHES = "%Y-%m-%d"
 
@@ -68,11 +68,12 @@ def admissions(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     stays = rng.gamma(1.2, 3.0, n).astype(int)
     left = np.where(on + stays < setting.month_end(month), on + stays, BLANK_DAY)  # still in hospital when it was sent
     frame["ADMIDATE"], frame["DISDATE"] = dates(on, DASHES), dates(left, DASHES)
+    frame["fault:ADMIDATE"] = after_death(on, who, held["PATIENT_ID"])
     frame["ADMIMETH"] = one_of(rng, text(choices["admission_method"]), n)
     frame["DISMETH"] = np.where(left == BLANK_DAY, "", one_of(rng, text(choices["discharge_method"]), n))
     frame["TRETSPEF"] = one_of(rng, text(settings["specialties"]), n)
     frame["SITETRET"], frame["WITHHELD_FLAG"] = prefix + one_of(rng, text(codes["sites"]), n), ""
-    return frame
+    return frame[on < setting.month_end(month)]  # who was born by then
 
 
 def attendances(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
@@ -101,7 +102,8 @@ def attendances(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     sent, expected, fault = Categories(setting).national(rng, category, detail, fault, layout)
     frame["Ethnic_Category"], frame["expected:Ethnic_Category"], frame["fault:Ethnic_Category"] = sent, expected, fault
     frame["Ethnic_Category_2021"] = ""
-    frame["Arrival_Date"] = dates(_days(rng, setting, who, month), DASHES)
+    on = _days(rng, setting, who, month)
+    frame["Arrival_Date"], frame["fault:Arrival_Date"] = dates(on, DASHES), after_death(on, who, held["PATIENT_ID"])
     speaks = first_values(source.map("language", "snomed_ct"), without="interpreter")
     asked = rng.random(n) < settings["recorded"]["main_language"]
     language = text([speaks.get(code, "") for code in who["main_language"]])
@@ -124,7 +126,7 @@ def attendances(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     )
     frame["Withheld_Identity_Flag"] = ""
     frame["Companion_Name"] = np.where(rng.random(n) < 0.3, who["family_name"], "")
-    return frame
+    return frame[on < setting.month_end(month)]  # who was born by then
 
 
 def first_values(rows: list[dict[str, str]], without: str) -> dict[str, str]:

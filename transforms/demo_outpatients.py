@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from transforms.demo_people import Array, dates, text
-from transforms.demo_records import Setting, one_of
+from transforms.demo_records import Setting, after_death, one_of
 
 DASHES, COMPACT = "%Y-%m-%d", "%Y%m%d"
 
@@ -65,7 +65,7 @@ def outpatients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     on = setting.month_end(month - 1) + rng.integers(0, 28, n)
     future = setting.happens(rng, layout, "future_date", n)
     on = np.maximum(on, who["birth_day"].to_numpy())
-    referred = on - (rng.gamma(2.0, 45.0, n)).astype(int) - 1
+    referred = np.maximum(on - (rng.gamma(2.0, 45.0, n)).astype(int) - 1, who["birth_day"].to_numpy())
     compact = np.isin(prefix, settings["files"]["compact_dates"])
     for column, days in (
         ("DOB", held["birth_day"].to_numpy()),
@@ -74,7 +74,8 @@ def outpatients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     ):
         frame[column] = np.where(compact, dates(days, COMPACT), dates(days, DASHES))
     frame["fault:DOB"] = held["birth:fault"]
-    frame["fault:APPTDATE"] = np.where(future, "future_date", "")
+    late = after_death(on, who, held["PATIENT_ID"].where(~lost, ""))
+    frame["fault:APPTDATE"] = np.where(future, "future_date", late)
     frame["day"], frame["is_final"] = on, False
     frame["ATTENDED"] = _attendance(rng, setting, who)
     frame["TRETSPEF"] = one_of(rng, text(settings["specialties"]), n)
@@ -87,7 +88,7 @@ def outpatients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
         np.where(withheld, codes["withheld"], ""),
         np.where(withheld, "confidential_record", ""),
     )
-    return _restated(rng, setting, frame)
+    return _restated(rng, setting, frame[on < setting.month_end(month)].reset_index(drop=True))  # who was born by then
 
 
 def _attendance(rng: np.random.Generator, setting: Setting, who: pd.DataFrame) -> Array:

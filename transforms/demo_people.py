@@ -58,6 +58,10 @@ class Source:
         read: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), yaml.BaseLoader)
         return read
 
+    def column(self, layout: str, field: str) -> str:
+        """The column of a layout that holds a field; "" when none does."""
+        return next((entry["column"] for entry in self.layout(layout)["columns"] if entry["field"] == field), "")
+
     def value(self, system: str, vocabulary: str, code: str) -> str:
         """The first value that states a code, or an absence."""
         for row in self.map(system, vocabulary):
@@ -290,5 +294,5 @@ def _ages(rng: np.random.Generator, source: Source, people: pd.DataFrame) -> Non
     died = rng.random(n) < np.where(age > 70, 0.012, 0.0006)
     people["death_day"] = np.where(died, today - rng.integers(0, 150, n), BLANK_DAY)
     cares, cared = settings["people"]["is_carer"], settings["people"]["has_carer"]
-    people["is_carer"] = rng.random(n) < np.where(age >= 18, cares["adult"], cares["child"])
+    people["is_carer"] = (rng.random(n) < np.where(age >= 18, cares["adult"], cares["child"])) & (age >= 8)
     people["has_carer"] = rng.random(n) < np.where(age >= 75, cared["from_75"], cared["under_75"])

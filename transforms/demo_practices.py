@@ -36,7 +36,7 @@ def practice_lists(setting: Setting, registrations: pd.DataFrame) -> pd.DataFram
     number, status = wrong_number(rng, fault, who["nhs_number"].to_numpy(dtype=object), provider, *kinds)
     frame["NhsNumber"], frame["fault:NhsNumber"], frame["NHSNumberStatus"] = (
         np.where(test, "", number),
-        fault,
+        np.where(test, "missing_nhs_number", fault),
         np.where(test, kinds[2], status),
     )
     test_name = str(setting.sent(layout, "test_record")[0])
@@ -103,6 +103,8 @@ def spelt(
             sent[at] = text([row["value"] for row in fitting])[drawn]
             expected[at] = text([row["code"] for row in fitting])[drawn]
     fault = np.where((fault == "general_value") & (expected == category), "", fault).astype(object)
+    groups = list(categories.setting.source.group.values())
+    fault[(fault == "general_value") & np.isin(expected.astype(str), groups)] = "group_value"
     sent[fault == "missing_value"], expected[fault == "missing_value"] = "", "not_recorded"
     at = fault == "trailing_space"
     sent[at] = sent[at] + " "

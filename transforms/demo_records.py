@@ -38,7 +38,7 @@ class Setting:
 
     def rates(self, layout: str, field: str, only: list[str] | None = None) -> tuple[list[str], Array]:
         """The faults of a field and, per provider, how often each happens."""
-        rows = [row for row in self.source.faults if (row["layout"], row["field"]) == (layout, field)]
+        rows = [row for row in self.source.faults if (row["layout"], row["field"]) == (layout, field) and row["rate"]]
         rows = [row for row in rows if only is None or row["fault"] in only]
         names = list(dict.fromkeys(row["fault"] for row in rows))
         table = np.zeros((len(self.source.providers), len(names)))
@@ -60,6 +60,10 @@ class Setting:
             float(row["rate"]) for row in self.source.faults if (row["layout"], row["fault"]) == (layout, fault)
         )
         return rng.random(n) < rate
+
+    def is_blank(self, rng: np.random.Generator, layout: str, field: str, provider: Array) -> Array:
+        """Whether nobody wrote a field down in each of the rows of these providers."""
+        return np.asarray(draw(rng, *self.rates(layout, field, ["missing_value"]), provider) != "")
 
     def month_end(self, position: Array) -> Array:
         """The first day after each period, as days since 1970; negative positions are months before the first."""
@@ -104,6 +108,12 @@ def wrong_number(
     status[np.isin(fault, ["malformed_nhs_number", "placeholder_nhs_number"])] = untraced
     status[sent == ""] = absent
     return sent, status
+
+
+def after_death(on: Array, who: pd.DataFrame, local_id: pd.Series) -> Array:
+    """The fault of each event's day: it comes after a death that the index knows of, and names the person."""
+    died = who["death_day"].to_numpy()
+    return np.where((died != BLANK_DAY) & (on > died) & (local_id != "").to_numpy(), "after_death", "").astype(object)
 
 
 def wrong_postcode(fault: Array, postcode: Array, old: Array) -> Array:
@@ -169,6 +179,7 @@ class Categories:
             value = str(self.setting.sent(layout, "misused_99")[0])
             sent[few], expected[few] = value, self.read[value]
         sent[at] = sent[at] + " "
+        fault[few] = "spaced_99"
         self._local(rng, sent, expected, fault, category, detail)
         return sent, expected, fault
 

@@ -22,7 +22,8 @@ SECTIONS = {
     "refusal": "What was not taken in as it came, and why",
     "person": "People",
     "characteristic": "What is published about each person, beside the truth (people whose records were joined rightly)",
-    "fault": "Faults, class by class: how the rows that have one were read",
+    "fault": "Faults, class by class: how many rows have one, how many the rules named last are to find and find, how they were read",
+    "rule": "The rules that find faults, one by one: rows that were made wrong, rows found, and those that are both",
     "attendance": "Outpatient appointments not attended, in the region, over 12 months",
 }
 
@@ -48,7 +49,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard) -> 
     """Schemas truth, standard, results, validated, harmonised, linked, open and protected, as far as they are there."""
     demo = Source(standard.folder).settings
     add_standard(con, standard)
-    add_views(con, lake, standard, "harmonised", "results", "validated")
+    add_views(con, lake, standard, "harmonised", "results", "compared", "validated")
     con.execute("create schema truth; create schema linked; create schema report; create schema seen")
     for path in sorted(lake.path("demo", "truth").glob("*.parquet")):
         con.execute(f"create view truth.{path.stem} as from read_parquet('{path}')")
@@ -73,6 +74,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard) -> 
         for entry in layout.columns
     ]
     add_table(con, "seen.layout_column", columns)
+    add_table(con, "seen.fault_rule", rules_of_faults(standard))
     add_table(con, "seen.outcome_words", standard.tables["outcomes"])
     for name in ("ethnicity", "default_set", "region"):
         con.execute(f"set variable {name} = ?", [standard.settings["publishing"][name]])
@@ -81,6 +83,18 @@ def _prepare(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard) -> 
         con.execute(
             f"set variable {name} = ?", [sorted({code for kind in kinds for code in attendance[kind]["codes"]})]
         )
+
+
+def rules_of_faults(standard: Standard) -> Rows:
+    """One row per fault, layout, field, and rule that must find it: the claims of faults.csv that the layout's table makes."""
+    rows = []
+    for row in Source(standard.folder).faults:
+        for layout in (row["layout"], *row["taken_over_by"].split()):
+            known = {rule.id for of in (standard.rules_of_layout, standard.compared_of_layout) for rule in of[layout]}
+            claims = [f"{standard.layouts[layout].table}.{claim}" for claim in row["rules"].split()]
+            about = {"fault": row["fault"], "layout": layout, "field": row["field"]}
+            rows += [about | {"rule": rule} for rule in claims if rule in known and about | {"rule": rule} not in rows]
+    return rows
 
 
 def what_became_of(lake: Lake) -> Rows:

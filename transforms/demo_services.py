@@ -110,6 +110,7 @@ class Answers:
         self.rng, self.setting, self.layout, self.provider, self.who = rng, setting, layout, provider, who
         self.habits = setting.source.settings["services"]
         facts = setting.source.settings["facts"]["codes"]
+        is_child = who["birth_day"].to_numpy() > day(setting.source.settings["today"]) - 18 * 365
         sexes = {row["value"]: row["code"] for row in setting.source.map("sex", "person_stated_gender")}
         self.true: dict[str, Any] = {
             "main_language": who["main_language"],
@@ -117,6 +118,7 @@ class Answers:
             "interpreter_required": np.where(who["needs_interpreter"], *facts["interpreter_required"]),
             "is_carer": np.where(who["is_carer"], *facts["is_carer"]),
             "has_carer": np.where(who["has_carer"], *facts["has_carer"]),
+            "is_young_carer": np.where(who["is_carer"].to_numpy() & is_child, *facts["is_young_carer"]),
             "sex": who["sex"].map(sexes),
         }
 

@@ -97,7 +97,9 @@ def systmone_codes(setting: Setting, registrations: pd.DataFrame) -> pd.DataFram
         known: dict[str, list[str]] = {}
         for one in source.map(system, "ctv3"):
             known.setdefault(one["code"], []).append(one["value"])
-        at = np.flatnonzero((rng.random(n) < share) & np.array([bool(value) and value in known for value in true]))
+        at = np.flatnonzero(
+            (rng.random(n) < share) & np.array([bool(value) and value in known for value in true], dtype=bool)
+        )
         parts.append((at, text([known[value][0] for value in true[at]]), blank[at], blank[at]))
     other = rng.integers(0, n, n // 2)
     parts.append((other, one_of(rng, text(habits["other_ctv3"]["codes"]), len(other)), blank[other], blank[other]))

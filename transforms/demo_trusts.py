@@ -10,6 +10,7 @@ from transforms.demo_people import BLANK_DAY, Array, dates, day, text
 from transforms.demo_records import Categories, Setting, draw, one_of, wrong_number, wrong_postcode
 
 SLASHES = "%d/%m/%Y"
+MONTHS = 12
 
 
 def pas_records(setting: Setting, practice_of: Array) -> pd.DataFrame:
@@ -74,9 +75,7 @@ def pas_records(setting: Setting, practice_of: Array) -> pd.DataFrame:
     future = setting.happens(rng, layout, "future_birth_date", len(frame))
     frame["birth_day"] = who["birth_day"].to_numpy() + 36_525 * future
     frame["birth:fault"] = np.where(future, "future_birth_date", "")
-    for column in ("number:fault", "postcode:fault", "birth:fault", "before:fault", "after:fault"):
-        frame.loc[frame["is_test"], column] = ""
-    frame.loc[frame["is_test"], ["number", "status"]] = ["", kinds[2]]
+    frame.loc[frame["is_test"], ["number", "status", "number:fault"]] = ["", kinds[2], "missing_nhs_number"]
     return frame
 
 
@@ -84,7 +83,7 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     """The rows of every trust's patient index."""
     rng = np.random.default_rng([setting.seed, 4])
     source, settings, layout, n = setting.source, setting.source.settings, "pas_patient", len(records)
-    codes, facts, pas = settings["codes_of_systems"]["codes"], settings["facts"]["codes"], settings["pas"]
+    codes, facts = settings["codes_of_systems"]["codes"], settings["facts"]["codes"]
     who = setting.people.iloc[records["person"]].reset_index(drop=True)
     frame = records[["provider", "first", "PATIENT_ID", "fault:PATIENT_ID"]].copy()
     frame["person_no"], frame["place"] = who["person_no"].where(~records["is_test"], 0), rng.random(n)
@@ -106,7 +105,8 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
         day("2009-01-01"), day("2024-06-01"), n
     )  # when the patient was asked, before the first extract
     written = np.maximum(written, who["birth_day"].to_numpy())
-    language = rng.random(n) < pas["language_asked"]
+    provider = frame["provider"].to_numpy()
+    language = ~setting.is_blank(rng, layout, "main_language", provider)
     frame["ETHNIC_CATEGORY"], frame["ETHNIC_CATEGORY_DATE"] = "", ""
     frame["fault:ETHNIC_CATEGORY"], frame["expected:ETHNIC_CATEGORY"], frame["fault:ETHNIC_CATEGORY_DATE"] = "", "", ""
     frame["LANGUAGE_CODE_PREFERRED"] = np.where(language, who["nhs_language"], "")
@@ -116,19 +116,22 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     )
     frame["fault:LANGUAGE_CODE_PREFERRED"] = np.where(odd, "unrecognised_language", "")
     frame["expected:LANGUAGE_CODE_PREFERRED"] = np.where(odd, "unrecognised", "")
+    _blank(frame, "LANGUAGE_CODE_PREFERRED", ~language)
     frame["LANGUAGE_CODE_WRITTEN"] = np.where(language & (rng.random(n) < 0.4), who["nhs_language"], "")
     need = [source.value("interpreter_required", "yes_no", code) for code in facts["interpreter_required"]]
-    said = rng.random(n) < pas["interpreter_asked"]
+    said = ~setting.is_blank(rng, layout, "interpreter_required", provider)
     frame["INTERPRETER_REQUIRED"] = np.where(said, np.where(who["needs_interpreter"], *need), "")
+    _blank(frame, "INTERPRETER_REQUIRED", ~said)
     frame["LANGUAGE_DATE"] = np.where(language | said, dates(written, SLASHES), "")
     carer = [source.value("is_carer", "yes_no", code) for code in facts["is_carer"]]
     refused, unknown = (source.value("is_carer", "yes_no", status) for status in ("not_stated", "not_known"))
-    answered, chance = rng.random(n) < pas["carer_asked"], rng.random(n)
+    answered, chance = ~setting.is_blank(rng, layout, "is_carer", provider), rng.random(n)
     frame["IS_CARER"] = np.select(
         [~answered, chance < 0.03, chance < 0.08],
         ["", refused, unknown],
         np.where(who["is_carer"], *carer).astype(object),
     )
+    _blank(frame, "IS_CARER", ~answered)
     support = [source.value("has_carer", "carer_support_indicator", code) for code in facts["has_carer"]]
     frame["CARER_SUPPORT_INDICATOR"] = np.where(
         answered & (rng.random(n) < 0.5), np.where(who["has_carer"], *support), ""
@@ -144,6 +147,12 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     frame["fault:CONFIDENTIAL"] = np.where(flagged, "confidential_record", "")
     frame["PAS_UPDATED"] = ""
     return _two_states(rng, setting, records, frame, written)
+
+
+def _blank(frame: pd.DataFrame, column: str, is_blank: Array) -> None:
+    """Name the cells of a column in which nothing stands."""
+    for mark, word in (("fault", "missing_value"), ("expected", "not_recorded")):
+        frame[f"{mark}:{column}"] = np.where(is_blank, word, frame.get(f"{mark}:{column}", ""))
 
 
 def _two_states(
@@ -169,6 +178,9 @@ def _two_states(
         on = np.where(undated, BLANK_DAY, np.where(future, day("2031-03-03"), on))
         part["ETHNIC_CATEGORY_DATE"] = dates(on, SLASHES)
         part["fault:ETHNIC_CATEGORY_DATE"] = np.where(future & ~undated, "future_date", "")
+        if state == "after":  # who is asked again is asked for everything
+            for column in ("LANGUAGE_DATE", "CARER_DATE"):
+                part[column] = np.where(part[column] == "", "", dates(np.maximum(asked, born), SLASHES))
         states.append(part)
     joined = pd.concat(states, ignore_index=True)
     joined = joined[joined["first"] <= joined["last"]].reset_index(drop=True)
@@ -177,7 +189,7 @@ def _two_states(
         rows
     ].copy()  # the same number once more, with what the index held before: a double that was never merged
     again["fault:PATIENT_ID"], again["place"] = "duplicate_key", again["place"] + 1e-9
-    again["POSTCODE"], again["fault:POSTCODE"] = "", ""
+    again["POSTCODE"], again["fault:POSTCODE"] = "", "missing_postcode"
     return _date_order(setting, pd.concat([joined, again], ignore_index=True))
 
 
@@ -190,9 +202,10 @@ def _date_order(setting: Setting, frame: pd.DataFrame) -> pd.DataFrame:
     later = frame[hit].copy()
     frame.loc[hit, "last"] = since - 1
     later["first"] = np.maximum(later["first"], since)
-    turned = later["DATE_OF_BIRTH"].str.replace(r"^(..)/(..)", r"\2/\1", regex=True)
-    later["fault:DATE_OF_BIRTH"] = later["fault:DATE_OF_BIRTH"].where(
-        turned == later["DATE_OF_BIRTH"], "wrong_date_order"
-    )
+    typed = later["DATE_OF_BIRTH"].str
+    to_come = typed[6:] + "-" + typed[:2] + "-" + typed[3:5] > str(setting.source.settings["today"])
+    turned = typed.replace(r"^(..)/(..)", r"\2/\1", regex=True).mask(to_come, later["DATE_OF_BIRTH"])  # that is noticed
+    kind = np.where(typed[:2].astype(int) > MONTHS, "unreadable_date_order", "wrong_date_order")
+    later["fault:DATE_OF_BIRTH"] = later["fault:DATE_OF_BIRTH"].where(turned == later["DATE_OF_BIRTH"], kind)
     later["DATE_OF_BIRTH"] = turned
     return pd.concat([frame[frame["first"] <= frame["last"]], later], ignore_index=True)

@@ -26,6 +26,10 @@ def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         {"suppression": name, **{n: int(said[n]) for n in numbers}, "hides_none_and_all": is_strict}
         for name, said, is_strict in (("standard", settings, False), ("sensitive", settings["sensitive"], True))
     ]
+    # Deliveries are no people: with `deliveries: exact` they pass the same door as they are.
+    exact = {"smallest_count_shown": 1, "rounding_base": 1}
+    shown = exact if settings.get("deliveries") == "exact" else {n: int(settings[n]) for n in numbers}
+    classes.append({"suppression": "deliveries", **shown, "hides_none_and_all": False})
     con.execute("create schema if not exists standard")
     add_table(con, "standard.suppression", classes)
     for name in numbers:

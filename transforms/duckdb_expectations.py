@@ -11,7 +11,8 @@ os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 import contextlib
 import logging
 from collections.abc import Iterator
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, lru_cache, partial, partialmethod
 from typing import Any
 
 import duckdb
@@ -65,14 +66,32 @@ class ExpectationFault(Exception):
 
 
 _current: list[duckdb.DuckDBPyConnection] = []
+VERDICTS_ONLY = {
+    "result_format": "BOOLEAN_ONLY"
+}  # results with values would hold patients' data, and cost more to make
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What Great Expectations makes of rules before it looks at a row: the same for every file of the same columns.
+
+    To plan costs ten times what it costs to judge a small file, so files of one layout share a plan.
+    """
+
+    engine: Any
+    expectations: list[Any]
+    counts: list[Any]  # the metrics that verdicts are made of; all are numbers, and only they depend on rows
+    parts: dict[Any, Any]  # what those are computed from: a metric and its SQL expression
+    described: dict[Any, Any]
 
 
 @cache
-def _batch_definition() -> Any:
-    """One context and one table asset a process: making them costs more than judging a small file."""
+def _validator() -> Any:
+    """One context and one table asset a process."""
     import great_expectations as gx
 
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    # What it would tell of an error can hold a value; its errors become ours, without it.
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     source = context.data_sources.add_sql(
@@ -80,32 +99,52 @@ def _batch_definition() -> Any:
         connection_string="judging://",
         kwargs={"creator": lambda: Connection(duckdb.connect())},  # what the pool holds; cursors go elsewhere
     )
-    return source.add_table_asset("shaped", table_name="shaped").add_batch_definition_whole_table("whole")
+    whole = source.add_table_asset("shaped", table_name="shaped").add_batch_definition_whole_table("whole")
+    return context.get_validator(batch_request=whole.build_batch_request())
 
 
-@cache
-def _suite(rules: tuple[Rule, ...], names: tuple[tuple[str, str], ...]) -> Any:
-    return suite(rules, dict(names))
+@lru_cache(maxsize=64)
+def _plan(rules: tuple[Rule, ...], names: tuple[tuple[str, str], ...], columns: tuple[tuple[str, str], ...]) -> Plan:
+    """The plan of these rules for files of these columns and types."""
+    from great_expectations.validator.validation_graph import ValidationGraph
+
+    engine, calculator = _validator().execution_engine, _validator().metrics_calculator
+    plan = Plan(engine, suite(rules, dict(names)).expectations, [], {}, {})
+    with _described_once(plan.described):
+        wanted = [one.get_validation_dependencies(engine, dict(VERDICTS_ONLY)) for one in plan.expectations]
+        plan.counts.extend({m.id: m for one in wanted for m in one.get_metric_configurations()}.values())
+        graph = calculator.build_metric_dependency_graph(plan.counts, dict(VERDICTS_ONLY))
+        ids = {metric.id for metric in plan.counts}
+        # Of the counts only the number of rows is asked for beforehand, because the expressions declare that they need it.
+        edges = [edge for edge in graph.edges if edge.left.id not in ids or edge.left.metric_name == "table.row_count"]
+        parts, failed = ValidationGraph(engine, edges).resolve(dict(VERDICTS_ONLY), show_progress_bars=False)
+        if failed:
+            raise ExpectationFault("rules could not be planned")
+        plan.parts.update({name: None if name in ids else part for name, part in parts.items()})  # of no other file
+    return plan
 
 
 @contextlib.contextmanager
-def _configured_once() -> Iterator[None]:
-    """While a file is judged, an expectation is described once: left to itself Great Expectations describes each one some
-    seventy times, which is a third of what judging a small file costs. The counts below would tell if it mattered."""
-    from great_expectations.expectations.expectation import Expectation
+def _described_once(known: dict[Any, Any]) -> Iterator[None]:
+    """While it plans and judges, what Great Expectations says of an expectation (its configuration, and the metrics that
+    it needs) is remembered: left to itself it says it some seventy times a verdict, each time the same, which is most of
+    what judging a small file costs. Counts that do not fit would tell if it mattered."""
+    from great_expectations.expectations.expectation import ColumnMapExpectation, Expectation
 
-    describe, known = Expectation.configuration, {}
+    describe, depend = Expectation.configuration, ColumnMapExpectation.get_validation_dependencies
 
-    def configuration(self: Any) -> Any:
-        if id(self) not in known:
-            known[id(self)] = (self, describe.fget(self))  # kept with its expectation, so that no id is used again
-        return known[id(self)][1]
+    def once(what: Any, one: Any, *more: Any, **named: Any) -> Any:
+        if (what, id(one)) not in known:
+            known[what, id(one)] = (one, what(one, *more, **named))  # with its expectation, so that no id is used again
+        return known[what, id(one)][1]
 
-    Expectation.configuration = property(configuration)
+    Expectation.configuration = property(partial(once, describe.fget))
+    ColumnMapExpectation.get_validation_dependencies = partialmethod(partial(once, depend))
     try:
         yield
     finally:
         Expectation.configuration = describe
+        ColumnMapExpectation.get_validation_dependencies = depend
 
 
 def judge(
@@ -121,21 +160,28 @@ def judge(
     if not rules:
         return {}
     _current[:] = [con]
-    batch = _batch_definition().get_batch()
-    names = tuple(sorted(column_of.items()))
-    # Verdicts only: result objects with values would hold patients' data, and take twice as long to make.
-    with _configured_once():
-        result = batch.validate(_suite(rules, names), result_format="BOOLEAN_ONLY")
-    mostly = {rule.id: rule.mostly for rule in rules}
-    verdicts = {}
-    for one in result.results:
-        rule = one.expectation_config.meta["rule"]
-        if one.exception_info.get("raised_exception", True):
-            raise ExpectationFault(f"rule {rule} could not be evaluated")
-        checked, failed = counts[rule]
-        verdicts[rule] = bool(one.success)
-        if verdicts[rule] != (checked == 0 or (checked - failed) / checked >= mostly[rule]):
-            raise ExpectationFault(f"rule {rule}: two engines count its failures differently")
-    if len(verdicts) != len(rules):
-        raise ExpectationFault(f"{len(rules)} rules in force, {len(verdicts)} evaluated")
+    verdicts = _verdicts(con, rules, column_of)
+    for rule in rules:
+        checked, failed = counts[rule.id]
+        if verdicts[rule.id] != (checked == 0 or (checked - failed) / checked >= rule.mostly):
+            raise ExpectationFault(f"rule {rule.id}: two engines count its failures differently")
     return verdicts
+
+
+def _verdicts(con: duckdb.DuckDBPyConnection, rules: tuple[Rule, ...], column_of: dict[str, str]) -> dict[str, bool]:
+    """Rule -> is it met, as Great Expectations says."""
+    columns = tuple((name, kind) for name, kind, *_ in con.execute("describe shaped").fetchall())
+    try:
+        plan = _plan(rules, tuple(sorted(column_of.items())), columns)
+        with _described_once(plan.described):
+            metrics = plan.engine.resolve_metrics(plan.counts, plan.parts, VERDICTS_ONLY)
+            results = [one.metrics_validate(metrics, dict(VERDICTS_ONLY), plan.engine) for one in plan.expectations]
+    except Exception as error:  # noqa: BLE001  whatever it is, its message can hold a value
+        for rule in rules if len(rules) > 1 else ():  # one by one, so that the one at fault is named
+            _verdicts(con, (rule,), column_of)
+        which = f"rule {rules[0].id}" if len(rules) == 1 else f"{len(rules)} rules together"
+        raise ExpectationFault(f"{which} could not be evaluated: {type(error).__name__}") from None
+    found = {one.expectation_config.meta["rule"]: bool(one.success) for one in results}
+    if found.keys() != {rule.id for rule in rules}:
+        raise ExpectationFault(f"{len(rules)} rules in force, {len(found)} evaluated")
+    return found

@@ -8,6 +8,7 @@ import os
 import traceback
 from collections.abc import Iterator
 from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -23,16 +24,19 @@ TYPES |= {"nhs_number": "varchar", "postcode": "varchar"}
 # What stands in every table made from a provider's file, beside the standard's own fields.
 RECORD = "submission_no integer, file_no integer, line integer, record_key uuid, is_key_stable boolean, "
 RECORD += "identity_a ubigint, identity_b ubigint"
+# Where a file holds an empty word instead of null, which it is to every reader of the stage.
+EMPTY = {("harmonised", "characteristic"): ("source_value", "code", "detail", "reason")}
 
 
 def connect(lake: Lake, *, memory: str | None = None) -> duckdb.DuckDBPyConnection:
     """A database of its own, in memory, that can read and write below the lake only, and spills there, encrypted."""
-    con = duckdb.connect()
+    extension = cipher()
+    con = duckdb.connect(config={"allow_unsigned_extensions": "true"})
+    con.execute(f"load '{extension}'; set allow_unsigned_extensions = false")  # its signature was verified already
     con.execute(f"set threads = {int(os.environ.get('THREADS', '2'))}")
     con.execute(f"set memory_limit = '{memory or os.environ.get('MEMORY', '1GB')}'")
     con.execute("set temp_file_encryption = true")
     con.execute("set autoinstall_known_extensions = false; set enable_progress_bar = false")
-    con.execute(f"load '{cipher()}'")
     con.execute(f"set temp_directory = '{lake.path('.work', 'spill')}'")
     con.execute(f"set allowed_directories = ['{lake.root}/']")
     con.execute("set enable_external_access = false")
@@ -52,10 +56,16 @@ def reuse(lake: Lake) -> duckdb.DuckDBPyConnection:
 
 @cache
 def cipher() -> Path:
-    """The extension with the ciphers that DuckDB needs to write anything encrypted, also what it spills."""
+    """The extension with the ciphers that DuckDB needs to write anything encrypted, also what it spills.
+
+    DuckDB verifies its signature here, once a process: that takes longer than all else of opening a database.
+    """
     import duckdb_extension_httpfs
 
-    return next(Path(duckdb_extension_httpfs.__file__).parent.rglob("*.duckdb_extension"))
+    found = next(Path(duckdb_extension_httpfs.__file__).parent.rglob("*.duckdb_extension"))
+    with duckdb.connect() as con:
+        con.execute(f"load '{found}'")
+    return found
 
 
 def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
@@ -140,9 +150,8 @@ def derived(standard: Standard) -> list[dict]:
 
 def add_table(con: duckdb.DuckDBPyConnection, name: str, rows: list[dict]) -> None:
     """A table from a few rows; paths and line numbers of the files they came from stay behind."""
-    plain = [{k: v for k, v in row.items() if k not in ("path", "__line__")} for row in rows]
-    names = list(dict.fromkeys(name for row in plain for name in row))
-    con.register("incoming", pa.table({name: [row.get(name) for row in plain] for name in names}))
+    names = [name for name in dict.fromkeys(chain.from_iterable(rows)) if name not in ("path", "__line__")]
+    con.register("incoming", pa.table({name: [row.get(name) for row in rows] for name in names}))
     con.execute(f"create or replace table {name} as select * from incoming")
     con.unregister("incoming")
 
@@ -157,8 +166,10 @@ def field_columns(standard: Standard, table: str) -> dict[str, str]:
     return columns
 
 
-def add_views(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard, *stages: str) -> None:
-    """A schema per stage with a view per table over its finished files."""
+def add_views(
+    con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard, *stages: str, provider: str = "*"
+) -> None:
+    """A schema per stage with a view per table over its finished files, or over those of one provider."""
     shapes: dict[tuple[str, str], str] = {}
     for table in dict.fromkeys(row["table"] for row in standard.tables["fields"]):
         fields = ", ".join(f"{name} {kind}" for name, kind in field_columns(standard, table).items())
@@ -171,8 +182,10 @@ def add_views(con: duckdb.DuckDBPyConnection, lake: Lake, standard: Standard, *s
             continue
         con.execute(f"create schema if not exists {stage}; create or replace temp table empty_shape ({columns})")
         con.execute(f"create schema if not exists empty; create or replace table empty.{stage}_{table} ({columns})")
-        names = ", ".join(f'"{row[0]}"' for row in con.execute("describe empty_shape").fetchall())
-        files = lake.files(stage, table)
+        listed = [row[0] for row in con.execute("describe empty_shape").fetchall()]
+        empty = EMPTY.get((stage, table), ())
+        names = ", ".join(f"nullif({name}, '') as {name}" if name in empty else f'"{name}"' for name in listed)
+        files = lake.files(stage, table, provider)
         # By name, and whatever a file has: a layout that collects less leaves columns out of its files.
         reading = f"read_parquet({files!r}, union_by_name = true, hive_partitioning = false)"
         union = f" union all by name select * from {reading}" if files else ""

@@ -20,9 +20,10 @@ TABLES = {
     "pseudo_postcode": "postcode place_status note",
     "place": "place version icb_code note source",
     "organisation": "code name kind icb_code source",
+    "census": "local_authority_code code people",
 }
 FILES = {"deprivation": "deprivation_2025", "pseudo_postcode": "pseudo_postcodes", "place": "places"}
-FILES["organisation"] = "midlands_organisations"
+FILES |= {"organisation": "midlands_organisations", "census": "census_ethnic_category"}
 
 
 def directory(lake: Lake) -> Path:
@@ -54,12 +55,13 @@ def import_postcodes(source: Path, lake: Lake) -> int:
 
 
 def add_geography(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
-    """Tables of schema standard: lsoa, deprivation, icb, pseudo_postcode, place, organisation, postcode."""
+    """Tables of schema standard: lsoa, deprivation, icb, pseudo_postcode, place, organisation, census, postcode."""
     reader = Reader(standard.folder)
     for name, columns in TABLES.items():
         rows = reader.csv(standard.folder / "geography" / f"{FILES.get(name, name)}.csv", columns.split())
         add_table(con, f"standard.{name}", rows)
     con.execute("alter table standard.deprivation alter decile type integer")
+    con.execute("alter table standard.census alter people type integer")
     version = standard.settings["publishing"]["region_version"]
     con.execute("delete from standard.place where version <> ?", [version])
     con.execute("create or replace table standard.postcode (postcode varchar, lsoa21_code varchar)")

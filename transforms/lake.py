@@ -12,7 +12,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-IDENTIFIABLE = ("landing", "received", "bronze", "validated", "quarantine", "harmonised", "linked", "results")
+IDENTIFIABLE = (
+    "landing",
+    "received",
+    "bronze",
+    "validated",
+    "quarantine",
+    "results",
+    "harmonised",
+    "linked",
+    "compared",
+)
 STAGES = (*IDENTIFIABLE, "ledger", "provider", "releases")
 
 
@@ -73,9 +83,16 @@ class Lake:
         folder = self.path(stage, name, f"provider={submission.provider}", f"period={submission.period}")
         return folder / f"{layout}.parquet"
 
-    def files(self, stage: str, name: str) -> list[str]:
-        """Every finished file of a table, in a stable order."""
-        return sorted(str(p) for p in self.path(stage, name).glob("*/*/*.parquet"))
+    def provider_file(self, stage: str, name: str, provider: str) -> Path:
+        """One file of a stage that keeps one of each provider: compared."""
+        return self.path(stage, name, f"{provider}.parquet")
+
+    def files(self, stage: str, name: str, provider: str = "*") -> list[str]:
+        """Every finished file of a table, or of one provider in it, in a stable order."""
+        folder = self.path(stage, name)
+        return sorted(
+            str(p) for form in (f"provider={provider}/*/*.parquet", f"{provider}.parquet") for p in folder.glob(form)
+        )
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:

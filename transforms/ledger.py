@@ -29,6 +29,9 @@ class LedgerDamaged(Exception):
     """The chain of hashes does not hold: the message names the first line that is wrong."""
 
 
+_parsed: dict[Path, tuple[bytes, list[Entry]]] = {}  # the log as it was when it was last read, and its lines
+
+
 def log_path(lake: Lake) -> Path:
     return lake.path("ledger", "log.jsonl")
 
@@ -53,18 +56,27 @@ def lock(lake: Lake, name: str, wait: bool = False) -> Iterator[None]:
 
 
 def entries(lake: Lake) -> list[Entry]:
-    """Every line, oldest first. A last line that a crash cut short was never acknowledged and is left out."""
+    """Every line, oldest first. A last line that a crash cut short was never acknowledged and is left out.
+
+    The whole file is read each time; what begins as it did the last time is not parsed again.
+    """
     path = log_path(lake)
     if not path.exists():
         return []
     text = path.read_bytes()
-    found = []
-    for number, line in enumerate(text[: text.rfind(b"\n") + 1].split(b"\n")[:-1], start=1):
+    text = text[: text.rfind(b"\n") + 1]
+    known, found = _parsed.get(path, (b"", []))
+    if not text.startswith(known):
+        known, found = b"", []
+    found = list(found)
+    for number, line in enumerate(text[len(known) :].split(b"\n")[:-1], start=len(found) + 1):
         try:
             found.append(json.loads(line))
         except ValueError:
             raise LedgerDamaged(f"ledger/log.jsonl line {number} is not a line of ours") from None
-    return found
+    _parsed.clear()  # of one lake: a process works on one
+    _parsed[path] = (text, found)
+    return list(found)
 
 
 def append(lake: Lake, event: str, **facts: Any) -> Entry:

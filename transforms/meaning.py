@@ -15,45 +15,45 @@ from transforms.resolve import dated_by, day_of, declared, is_dated
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 
-SAID = "utinyint as saying_no, 0 as patient_no, 0 as meaning_no, '' as refused_for, null::date as recorded_on, "
-NOTHING = f"select 0::{SAID}3::utinyint as basis, 1::bigint as n_records, 0 as first_line where false"
+SAID = "0 as patient_no, 0 as meaning_no, '' as refused_for, null::date as recorded_on, 3::utinyint as basis"
+NOTHING = f"select {SAID}, 1::bigint as n_records, 0 as first_line where false"
 
 
-# The few words of the answers as enums: Parquet writes them in a third of the time that it takes for text.
+# The few words of the answers as enums: Parquet writes them in a third of the time that it takes for text. Where there
+# is no word an empty one stands: a column in which some cells are null takes twice as long to write.
 WORDS = """
 create or replace type one.word as enum (
     select distinct word from (
         select unnest([vocabulary, code, detail, status, reason, relation]) as word from resolved
         union all select unnest([characteristic, stated_by, collected_how]) from one.spoken
-        union all select unnest(['recorded', 'event', 'period', 'unrecognised', 'none'])
+        union all select unnest(['recorded', 'event', 'period', 'unrecognised', 'none', ''])
         union all select unnest($refusals)
     ) where word is not null
 )
 """
-SENT = "create or replace type one.sent as enum (select distinct value from resolved where value is not null)"
+SENT = "create or replace type one.sent as enum (select distinct coalesce(value, '') from resolved)"
 IN_WORDS = """
-create or replace table one.saying as
-    select saying_no::utinyint as saying_no, characteristic::one.word as characteristic, stated_by::one.word as stated_by,
-           collected_how::one.word as collected_how from one.spoken;
 create or replace table one.meaning as
-    select meaning_no, value::{sent} as value, vocabulary::one.word as vocabulary, code::one.word as code, detail::one.word as detail,
-           status::one.word as status, reason::one.word as reason, relation::one.word as relation from resolved
+    select m.meaning_no, y.characteristic::one.word as characteristic, y.stated_by::one.word as stated_by,
+           y.collected_how::one.word as collected_how, m.vocabulary::one.word as vocabulary,
+           coalesce(m.value, '')::{sent} as value, coalesce(m.code, '')::one.word as code,
+           coalesce(m.detail, '')::one.word as detail, m.status::one.word as status,
+           coalesce(m.reason, '')::one.word as reason, m.relation::one.word as relation
+    from resolved as m join one.spoken as y on y.characteristic = m.field
 """
 
 
 def say(
     con: duckdb.DuckDBPyConnection, standard: Standard, layout: Layout, submission: Submission, source: Path
 ) -> None:
-    """Tables one.saying, what is the same for a whole coded column, and one.meaning, what its values mean.
+    """Table one.meaning, what each value of a coded column means, with what is the same for the whole column.
 
-    View one.said, one row per patient, saying, value and date: saying_no, patient_no, meaning_no, refused_for, recorded_on,
-    basis (1 recorded, 2 the event's, 3 the period's end), n_records, first_line. Needs table `resolved`
-    and table one.identity.
+    View one.said, one row per patient, meaning and date: patient_no, meaning_no, refused_for, recorded_on, basis (1 recorded,
+    2 the event's, 3 the period's end), n_records, first_line. Needs table `resolved` and table one.identity.
     """
     wanted = [row for row in declared(standard, layout, submission.provider) if row["place"] == 1]
-    sayings = [_saying(layout, number, row) for number, row in enumerate(wanted)]
-    nobody = {"saying_no": 0, "characteristic": "", "stated_by": "", "collected_how": ""}
-    add_table(con, "one.spoken", sayings or [nobody])
+    nobody = {"characteristic": "", "stated_by": "", "collected_how": ""}
+    add_table(con, "one.spoken", [_saying(layout, row) for row in wanted] or [nobody])
     whole = [(n, row["field"]) for n, row in enumerate(wanted) if not row["is_partial"]]
     said = _say_columns(con, standard, layout, submission, source, whole)
     for column in dict.fromkeys(row["column_name"] for row in wanted if row["is_partial"]):
@@ -67,10 +67,9 @@ def say(
     con.execute(IN_WORDS.replace("{sent}", "one.sent" if is_few else "varchar"))
 
 
-def _saying(layout: Layout, number: int, row: Row) -> Row:
+def _saying(layout: Layout, row: Row) -> Row:
     stated_by = layout.fields.get(row["field"], {}).get("stated_by") or layout["stated_by"]
-    facts = {"characteristic": row["field"], "stated_by": stated_by, "collected_how": layout["collected_how"]}
-    return {"saying_no": number} | facts
+    return {"characteristic": row["field"], "stated_by": stated_by, "collected_how": layout["collected_how"]}
 
 
 def _basis(layout: Layout, name: str, prefix: str) -> str:
@@ -110,8 +109,7 @@ def _say_columns(
         if name in refusing:
             columns[f"refused_{number}"] = f"r.{name}_status"
         refused = f"refused_{number}" if name in refusing else "null::varchar"
-        row = f"select {number}::utinyint as saying_no, patient_no, meaning_{number}::integer as meaning_no, {refused} "
-        row += f"as refused_for, {dates} as recorded_on, basis_{dates} as basis"
+        row = f"select patient_no, meaning_{number}::integer as meaning_no, {refused} as refused_for, {dates} as recorded_on, basis_{dates} as basis"
         said.append(f"{row}, 1::bigint as n_records, line as first_line from one.meant where is_alone")
         grouped = (
             f"{row}, count(*) as n_records, min(line) as first_line from one.meant where not is_alone group by all"
@@ -134,10 +132,9 @@ def _say_codes(layout: Layout, submission: Submission, source: Path, column: str
     """A query for a column of codes, each of which may state several characteristics, and most of which state none."""
     day = day_of(layout, column, submission.period, "r.")
     return (
-        f"select y.saying_no::utinyint as saying_no, i.patient_no, m.meaning_no, null::varchar as refused_for, "
+        f"select i.patient_no, m.meaning_no, null::varchar as refused_for, "
         f"{day} as recorded_on, {_basis(layout, column, 'r.')} as basis, count(*) as n_records, min(r.line) as first_line "
         f"from read_parquet('{source}') as r join resolved as m "
         f"on m.is_partial and m.value = r.{column} and {day} between m.valid_from and m.valid_to "
-        f"join one.spoken as y on y.characteristic = m.field join one.identity as i using (identity_a, identity_b) "
-        f"group by all"
+        f"join one.identity as i using (identity_a, identity_b) group by all"
     )

@@ -22,6 +22,7 @@ from transforms.geography import add_geography, directory
 from transforms.lake import Lake, write_text
 from transforms.link import KEPT, link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
+from transforms.maturity import first_received
 from transforms.measure import measure
 from transforms.receive import today
 from transforms.site import site
@@ -33,6 +34,8 @@ CODE = (
     "publish.py",
     "changes.py",
     "measure.py",
+    "maturity.py",
+    "tally.py",
     "metrics.py",
     "disclose.py",
     "geography.py",
@@ -41,6 +44,7 @@ CODE = (
     "open",
     "macros.sql",
     "site.py",
+    "regional.py",
     *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
@@ -202,6 +206,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     state = read_state(lake)
     in_force = [
         {"provider": s.provider, "period": s.period, "layout": name, "arrival": arrival.no}
+        | {"received_on": first_received(state, s, name)}
         for s in state.arrivals
         for name, arrival in state.current(s).items()
     ]

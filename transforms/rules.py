@@ -9,10 +9,12 @@ from typing import Any
 
 from transforms.faults import LINE, Reader, Row, nearest, one_of
 from transforms.sqltext import text
+from transforms.templates import read_items
 
 REJECTS = ("nothing", "value", "record", "submission")
 SCOPES = ("submission", "history", "peers")
 SEVERITIES = ("critical", "warning", "info", "trial")
+STATES = ("missing", "default", "invalid", "group")  # what a coded value may lack: see `about_status`
 DIMENSIONS = ("completeness", "validity", "consistency", "uniqueness", "timeliness", "coverage")
 # The expectations that speak about rows, each as the predicate a good row satisfies. `{x}` are the rule's own keys.
 ROW_FORMS = {
@@ -32,7 +34,11 @@ ARGUMENTS = ("column", "value_set", "min_value", "max_value", "regex")
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule. `checked` counts the rows where it applies, `failed` those of them that break it."""
+    """One rule. `checked` counts the rows where it applies, `failed` those of them that break it.
+
+    `one_per`: (key, field) for rows that share a key and must have one value of a field. `follows`: rules of which this
+    one is a consequence where they fail on the same row. `about_status`: what of its coded field's statuses it repeats.
+    """
 
     id: str
     table: str
@@ -50,25 +56,35 @@ class Rule:
     from_period: str
     message: str
     why: str
+    follows: tuple[str, ...]
+    source: str
+    one_per: tuple[str, str] | None
+    about_status: str
     path: Path = field(repr=False)
     line: int = field(repr=False)
 
     @property
     def predicate(self) -> str:
         """True for a row that keeps the rule, false for one that breaks it, null where it does not apply."""
-        claim = f"({self.sql})" if self.sql else f"({_row_form(self.expect, self.arguments)})"
-        return f"case when {self.when} then {claim} end" if self.when else claim
+        said = self.sql or self.one_column or _row_form(self.expect, self.arguments)
+        return f"case when {self.when} then ({said}) end" if self.when else f"({said})"
+
+    @property
+    def one_column(self) -> str:
+        """The boolean column, made by shape, that says whether a row's key has one value; "" for any other rule."""
+        return f"one_{self.one_per[1]}_per_{self.one_per[0]}" if self.one_per else ""
 
     @property
     def identity(self) -> tuple[str, ...]:
         """Two rules with the same identity would vanish into one in a suite."""
         said = repr(sorted(self.arguments.items()))
-        return self.table, self.expect, said, self.sql, self.when, str(self.mostly)
+        return self.table, self.scope, self.expect, said, self.sql + self.one_column, self.when, str(self.mostly)
 
     def describe(self) -> Row:
         """The rule as a row for people and for tables."""
         hidden = ("path", "line", "arguments")
-        return {item.name: getattr(self, item.name) for item in fields(self) if item.name not in hidden}
+        told = {item.name: getattr(self, item.name) for item in fields(self) if item.name not in hidden}
+        return told | {"follows": " ".join(self.follows), "one_per": " ".join(self.one_per or ())}
 
 
 def _literal(value: Any) -> str:
@@ -96,28 +112,18 @@ def _row_form(expect: str, arguments: dict[str, Any]) -> str:
 
 KEYS = (
     *("id", "expect", "sql", "when", "mostly", "scope", "rejects", "responsibility", "topic", "dimension"),
-    *("severity", "from_period", "message", "why", *ARGUMENTS),
+    *("severity", "from_period", "message", "why", "follows", "source", "one_per", "about_status", *ARGUMENTS),
 )
+NEEDED = ("id", "message", "dimension", "topic")
 
 
 def read_rules(reader: Reader, folder: Path, field_rows: list[Row]) -> list[Rule]:
-    """All rules: the hand-written ones of each table's file, then those that derived.yml makes of fields.csv."""
-    rules = []
-    for path in sorted(folder.glob("*.yml")):
-        if path.stem in ("contracts", "derived"):
-            continue
-        for item in reader.yaml(path) or []:
-            rules += _rule(reader, path, path.stem, item)
-    path = folder / "derived.yml"
-    for template in reader.yaml(path) or []:
-        applies = template.get("for") or {}
-        for row in field_rows:
-            if all(row[key] in wanted for key, wanted in applies.items() if key != LINE):
-                item = {key: _fill(value, row) for key, value in template.items() if key not in ("claim", "for")}
-                item["id"] = f"{row['table']}.{row['field']}.{template.get('claim')}"
-                item.setdefault("topic", row["topic"])
-                rules += _rule(reader, path, row["table"], item)
-    return rules
+    """All rules: the hand-written ones of each table's file, then those that templates make for tables and fields."""
+    return [
+        rule
+        for path, table, item in read_items(reader, folder, field_rows)
+        for rule in _rule(reader, path, table, item, (*NEEDED, "why"))
+    ]
 
 
 def read_contracts(reader: Reader, path: Path) -> tuple[Rule, ...]:
@@ -125,33 +131,26 @@ def read_contracts(reader: Reader, path: Path) -> tuple[Rule, ...]:
     contracts: list[Rule] = []
     for item in reader.yaml(path) or []:
         reader.keys(path, item, (*KEYS, "table"), ("table",))
-        contracts += _rule(reader, path, str(item.get("table")), {k: v for k, v in item.items() if k != "table"})
+        named = {k: v for k, v in item.items() if k != "table"}
+        contracts += _rule(reader, path, str(item.get("table")), named, NEEDED)
     return tuple(contracts)
 
 
-def _fill(value: Any, row: Row) -> Any:
-    """A template's text with the field's own words in it."""
-    if not isinstance(value, str):
-        return value
-    definition = row["definition"][:1].lower() + row["definition"][1:]
-    return value.replace("{field}", row["field"]).replace("{definition}", definition)
-
-
-def _rule(reader: Reader, path: Path, table: str, item: Row) -> list[Rule]:
+def _rule(reader: Reader, path: Path, table: str, item: Row, needed: tuple[str, ...]) -> list[Rule]:
     """One rule as a list of one, or of none when it is too broken to keep."""
     before = len(reader.found)
     line = item.get(LINE)
-    reader.keys(path, item, KEYS, ("id", "message", "dimension", "topic"))
-    for key, known in (("rejects", REJECTS), ("scope", SCOPES), ("severity", SEVERITIES), ("dimension", DIMENSIONS)):
+    reader.keys(path, item, KEYS, needed)
+    known_values = (("rejects", REJECTS), ("scope", SCOPES), ("severity", SEVERITIES), ("dimension", DIMENSIONS))
+    for key, known in (*known_values, ("about_status", STATES)):
         if key in item and item[key] not in known:
             reader.fault(path, line, f"{key} '{item[key]}' is not known", one_of(item[key], known))
-    if ("expect" in item) == ("sql" in item):
-        reader.fault(path, line, "a rule needs either `expect:` or `sql:`", "say it once, in one of them")
-    elif "expect" in item and item["expect"] not in ROW_FORMS:
-        hint = nearest(item["expect"], ROW_FORMS) or "say it as `sql:`, a predicate that a good row satisfies"
-        reader.fault(path, line, f"expectation '{item['expect']}' is not one about rows", hint)
-    elif "expect" in item and "column" not in item:
-        reader.fault(path, line, "key 'column' is missing", "name the column that the expectation is about")
+    _check_claim(reader, path, line, item)
+    if not isinstance(item.get("follows", []), list):
+        reader.fault(path, line, "`follows:` is no list", "follows: [ids of rules]")
+    if item.get("scope", "submission") != "submission" and item.get("rejects", "nothing") != "nothing":
+        what = f"a rule of scope {item['scope']} may not reject a {item['rejects']}"
+        reader.fault(path, line, what, "it is judged after publishing, when nothing can be rejected: rejects: nothing")
     if len(reader.found) > before:
         return []
     return [
@@ -172,10 +171,31 @@ def _rule(reader: Reader, path: Path, table: str, item: Row) -> list[Rule]:
             from_period=str(item.get("from_period", "0000-00")),
             message=item["message"],
             why=item.get("why", ""),
+            follows=tuple(item.get("follows", ())),
+            source=str(item.get("source", "")),
+            one_per=(item["one_per"]["key"], item["one_per"]["of"]) if "one_per" in item else None,
+            about_status=item.get("about_status", ""),
             path=path,
             line=line or 0,
         )
     ]
+
+
+def _check_claim(reader: Reader, path: Path, line: int | None, item: Row) -> None:
+    """A rule says what it claims once, in a way that somebody can judge."""
+    if sum(way in item for way in ("expect", "sql", "one_per")) != 1:
+        reader.fault(path, line, "a rule needs either `expect:` or `sql:` or `one_per:`", "say it once, in one of them")
+    elif "one_per" in item:
+        said = item["one_per"]
+        if not isinstance(said, dict) or {key for key in said if key != LINE} != {"key", "of"}:
+            reader.fault(path, line, "`one_per:` needs `key` and `of`", "one_per: {key: field, of: field}")
+        elif item.get("scope", "submission") != "submission":
+            reader.fault(path, line, "`one_per:` is about the rows of one file", "take `scope:` away")
+    elif "expect" in item and item["expect"] not in ROW_FORMS:
+        hint = nearest(item["expect"], ROW_FORMS) or "say it as `sql:`, a predicate that a good row satisfies"
+        reader.fault(path, line, f"expectation '{item['expect']}' is not one about rows", hint)
+    elif "expect" in item and "column" not in item:
+        reader.fault(path, line, "key 'column' is missing", "name the column that the expectation is about")
 
 
 def suite(rules: tuple[Rule, ...], column_of: dict[str, str]) -> Any:
@@ -187,7 +207,7 @@ def suite(rules: tuple[Rule, ...], column_of: dict[str, str]) -> Any:
     expectations = []
     for rule in rules:
         common = {"mostly": rule.mostly, "meta": {"rule": rule.id}}
-        if rule.sql:
+        if not rule.expect:
             column = column_of[rule.id]
             expectations.append(known.ExpectColumnValuesToBeInSet(column=column, value_set=[True], **common))
             continue

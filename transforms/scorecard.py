@@ -4,41 +4,39 @@ Promise: a provider's own counts are exact; a layout is scored by its last deliv
 that could not says why.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pyarrow.parquet as pq
 
 from transforms import ledger
 from transforms.arrivals import Arrival, State
 from transforms.ingest import bronze_file
 from transforms.lake import Lake, Submission
-from transforms.resolve import dated_by, day_of, is_dated
 from transforms.rules import Rule
-from transforms.shape import typed_expression
-from transforms.sqltext import sent_or_null, text
 from transforms.standard import Layout, Standard
-from transforms.validate import count_values, result_file
+from transforms.statuses import VODIM as VODIM
+from transforms.statuses import status_facts as status_facts
+from transforms.values import result_file
 
 Facts = dict[str, Any]
-VODIM = ("valid", "other", "default", "invalid", "missing")
 CONSEQUENCE = {
     "nothing": "The record is used as it is.",
     "value": "The value is set aside; the rest of the record is used.",
     "record": "The record is set aside.",
     "submission": "The whole delivery is rejected when too few records keep this rule.",
 }
-
-
-class Unbalanced(Exception):
-    """The statuses of a coded field do not add up to its records: a fault of ours."""
+# What is said of the issues of a rule since the delivery before, as long as `progress` has not said it.
+UNMOVED = dict.fromkeys(("n_new", "n_fixed", "n_open", "n_gone", "n_unknown"))
 
 
 @dataclass(frozen=True)
 class Part:
-    """One layout of the page: the delivery that is shown, and the judged one before it to compare with."""
+    """One layout of the page: the delivery that is shown, and the judged one before it to compare with, which may be of
+    an earlier period."""
 
     layout: Layout
     arrival: Arrival
@@ -75,17 +73,27 @@ def deliveries(submission: Submission, standard: Standard, lake: Lake) -> list[F
 
 
 def parts(submission: Submission, standard: Standard, lake: Lake, state: State) -> list[Part]:
-    """For each layout that ever arrived: the last delivery with results, and the one with results before it."""
+    """For each layout that ever arrived: the last delivery with results, and the one with results before it: of this
+    period, or else the last one of the newest earlier period that has one."""
+    own = (place for place in state.arrivals if place.provider == submission.provider)
+    earlier = sorted((place for place in own if place.period < submission.period), reverse=True)
+    made = []
+    for name, listed in sorted(_judged(submission, standard, lake, state).items()):
+        older = (_judged(place, standard, lake, state).get(name) for place in earlier if len(listed) == 1)
+        before = listed[-2:-1] or next(filter(None, older), [])[-1:]
+        made.append(Part(standard.layouts[name], listed[-1], before[0] if before else None))
+    return made
+
+
+def _judged(submission: Submission, standard: Standard, lake: Lake, state: State) -> dict[str, list[Arrival]]:
+    """Layout -> its deliveries of a submission that have results, oldest first."""
     judged: dict[str, list[Arrival]] = {}
     for arrival in state.arrivals.get(submission, []):
         for file in arrival.files:
             known = file.layout in standard.layouts and arrival.outcome is not None
             if known and result_file(lake, "rule_result", arrival, file.layout).exists():
                 judged.setdefault(file.layout, []).append(arrival)
-    return [
-        Part(standard.layouts[name], listed[-1], listed[-2] if len(listed) > 1 else None)
-        for name, listed in sorted(judged.items())
-    ]
+    return judged
 
 
 def column_of(layout: Layout, rule_id: str) -> str:
@@ -114,32 +122,80 @@ def file_facts(part: Part, lake: Lake, state: State) -> Facts:
     }
 
 
-def rule_facts(part: Part, standard: Standard, lake: Lake) -> list[Facts]:
+def rule_facts(
+    part: Part, standard: Standard, lake: Lake, moved: Mapping[str, Mapping[str, int | None]] | None = None
+) -> list[Facts]:
     """Every rule of a file, what to fix first at the top: broken verdicts before, then severity weight times
-    failed share, damped where few rows fail."""
-    known = {rule.id: rule for rule in standard.rules_of_layout[part.layout.name]}
-    scoring = standard.settings["scorecard"]
-    now = _results(result_file(lake, "rule_result", part.arrival, part.layout.name))
-    before = _results(result_file(lake, "rule_result", part.before, part.layout.name)) if part.before else {}
+    failed share, damped where few rows fail. `moved`: what `progress` says; without it nothing is said of single issues."""
+    name = part.layout.name
+    known = {rule.id: rule for rule in standard.rules_of_layout[name]}
+    now = results_of(lake, part.arrival, name)
+    before = results_of(lake, part.before, name) if part.before else {}
+    changes = changes_of_rules(now, before) if part.before else {}
     told = [
-        _rule(part.layout, known[name], result, before.get(name), scoring)
-        for name, result in now.items()
-        if name in known
+        _rule(part.layout, known[rule], result, None if changes.get(rule) else before.get(rule), standard)
+        | {"change": changes.get(rule, ""), **UNMOVED, **(moved or {}).get(f"{name} {rule}", {})}
+        for rule, result in now.items()
+        if rule in known
     ]
     return sorted(told, key=urgency)
 
 
-def _results(path: Path) -> dict[str, Facts]:
-    return {row["rule"]: row for row in pq.read_table(path).to_pylist()} if path.exists() else {}
+def compared_facts(submission: Submission, results: list[Facts], standard: Standard) -> list[Facts]:
+    """The rules that `compare` judged of a submission, as rule_facts says those of a file. `results`: compare.results."""
+    known = {(name, rule.id): rule for name, rules in standard.compared_of_layout.items() for rule in rules}
+    told = [
+        _rule(standard.layouts[row["layout"]], known[row["layout"], row["rule"]], row, None, standard)
+        | {"change": "", **UNMOVED}
+        for row in results
+        if (row["layout"], row["rule"]) in known
+        and (row["provider"], row["period"]) == (submission.provider, submission.period)
+    ]
+    return sorted(told, key=urgency)
 
 
-def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, scoring: Facts) -> Facts:
+def results_of(lake: Lake, arrival: Arrival, layout: str) -> dict[str, Facts]:
+    """Rule -> its row of results/rule_result for one delivered file; nothing when it was never judged."""
+    path = result_file(lake, "rule_result", arrival, layout)
+    return _read(path, path.stat().st_mtime_ns) if path.exists() else {}
+
+
+@lru_cache(maxsize=1000)
+def _read(path: Path, changed_at: int) -> dict[str, Facts]:
+    """The results in a file, as it was at that time: a page with a history looks at the same ones again and again."""
+    with pq.ParquetFile(path) as file:  # a tenth of what read_table takes, which looks for partitions
+        return {row["rule"]: row for row in file.read().to_pylist()}
+
+
+def changes_of_rules(now: dict[str, Facts], before: dict[str, Facts]) -> dict[str, str]:
+    """Rule -> new, removed, changed (it claims something else), or "" when both deliveries were judged by it alike.
+
+    Results from before a rule's version was written there are taken to be of the same version.
+    """
+    changes = {name: "" if name in before else "new" for name in now}
+    changes |= dict.fromkeys(before.keys() - now.keys(), "removed")
+    for name in now.keys() & before.keys():
+        versions = {row.get("rule_version") for row in (now[name], before[name])} - {None}
+        changes[name] = "changed" if len(versions) > 1 else ""
+    return changes
+
+
+def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, standard: Standard) -> Facts:
+    scoring = standard.settings["scorecard"]
     share = now["failed"] / now["checked"] if now["checked"] else 0.0
     return {
         "rule": rule.id,
         "layout": layout.name,
         "column": column_of(layout, rule.id),
         "severity": rule.severity,
+        # A rule on trial is shown, and nobody is told that it is not met.
+        "is_scored": scoring["weights"].get(rule.severity, 0) > 0,
+        "scope": rule.scope,
+        "dimension": rule.dimension,
+        "topic": rule.topic,
+        "responsibility": rule.responsibility,
+        "follows": list(rule.follows),
+        "source": rule.source,
         "at_least": rule.mostly,
         "what_to_do": rule.message,
         "why": rule.why,
@@ -154,78 +210,17 @@ def _rule(layout: Layout, rule: Rule, now: Facts, before: Facts | None, scoring:
         * share
         * now["failed"]
         / (now["failed"] + scoring["few_rows"]),
+        "checked_before": before["checked"] if before else None,
         "failed_before": before["failed"] if before else None,
         "was_met": bool(before["is_met"]) if before else None,
     }
 
 
 def urgency(rule: Facts) -> tuple[Any, ...]:
-    """Sorts what to fix first to the top: what rejected the delivery, then broken rules, each by weight."""
-    return not rule["rejected_all"], rule["is_met"], -rule["weight"], -rule["failed"], rule["layout"], rule["rule"]
-
-
-STATUSES = """
--- One row per coded field and letter of VODIM; `partial` fields are stated by some records only.
-select m.field, d.is_partial, c.vodim, sum(m.n)::bigint as n
-from meant m
-join (select field, system, is_partial from declared where place = 1) d using (field)
-left join resolved r using (meaning_no)
-left join standard.code c on c.system = d.system and c.kind <> 'detail' and c.code = coalesce(r.code, r.status)
-group by all
-"""
-
-
-def status_facts(
-    con: duckdb.DuckDBPyConnection, part: Part, n_records: int, standard: Standard, lake: Lake
-) -> list[Facts]:
-    """Each coded field with its VODIM counts. Raises Unbalanced when they are not its records."""
-    file = part.arrival.file(part.layout.name)
-    assert file is not None
-    count_values(con, standard, lake, part.arrival, file)
-    con.execute(f"create or replace temp table meant as {_meant(con, part, lake, standard)}")
-    told: dict[str, Facts] = {}
-    topics = {row["field"]: row["topic"] for row in standard.tables["fields"]}
-    for name, is_partial, letter, n in con.execute(STATUSES).fetchall():
-        column = part.layout.fields[name]["column"] if name in part.layout.fields else ""
-        fresh = {"field": name, "layout": part.layout.name, "column": column, "is_partial": is_partial}
-        fresh["topic"] = topics[name]
-        counts = told.setdefault(name, {**fresh, **dict.fromkeys(VODIM, 0)})
-        if letter:  # of a partial field: a code that states nothing about it
-            counts[letter] += n
-    for counts in told.values():
-        counts["n_records"] = sum(counts[letter] for letter in VODIM)
-        if not counts["is_partial"] and counts["n_records"] != n_records:
-            raise Unbalanced(f"{part.arrival.submission}: statuses of {counts['field']} are not its records")
-    return sorted(told.values(), key=lambda row: row["field"])
-
-
-def _meant(con: duckdb.DuckDBPyConnection, part: Part, lake: Lake, standard: Standard) -> str:
-    """A query: how often each coded field means what. Values were counted once; only where the date decides what a value
-    means are the records looked at again."""
-    layout, bronze = part.layout, bronze_file(lake, part.arrival, part.layout.name)
-    columns = dict(con.execute("select distinct field, column_name from declared where place = 1").fetchall())
-    dated = [name for name in columns if is_dated(con, name)]
-    queries = [
-        f"""select v.field, r.meaning_no, v.n from value_counted v
-            left join resolved r on r.field = v.field and r.value is not distinct from v.value
-            where not list_contains({dated!r}::varchar[], v.field)"""
-    ]
-    sent = set(pq.read_schema(bronze).names)
-    typed = {
-        row["field"]: typed_expression(row, sent_or_null(column, sent), layout)
-        for row in standard.fields_of(layout.table)
-        if (column := layout.fields.get(row["field"], {}).get("column"))
-    }
-    for name in dated:
-        day = day_of(layout, name, part.arrival.submission.period, "v.")
-        read = [columns[name], *(column for column, _ in dated_by(layout, name))]
-        records = ", ".join(f"{typed[column]} as {column}" for column in read)
-        queries.append(
-            f"""select {text(name)}, r.meaning_no, count(*) from (select {records} from read_parquet('{bronze}')) v
-                left join resolved r on r.field = {text(name)} and r.value is not distinct from v.{columns[name]}
-                     and {day} between r.valid_from and r.valid_to group by all"""
-        )
-    return " union all ".join(queries)
+    """Sorts what to fix first to the top: what rejected the delivery, then broken rules, each by weight; last what is
+    on trial."""
+    is_well = rule["is_met"] or not rule["is_scored"]
+    return not rule["rejected_all"], is_well, -rule["weight"], -rule["failed"], rule["layout"], rule["rule"]
 
 
 def not_collected(layouts: list[Layout], standard: Standard) -> list[Facts]:

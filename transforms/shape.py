@@ -78,8 +78,7 @@ def shape(
     column_of = {rule.id: f"rule_{place:03d}" for place, rule in enumerate(rules, start=1)}
     conditions = {f"when {r.id}": f"when_{p:03d}" for p, r in enumerate(rules, start=1) if r.when and r.expect}
     fields = standard.fields_of(layout.table)
-    present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
-    judged = _judged(con, standard, arrival, file, layout, bronze, fields, present, rules, column_of | conditions)
+    judged = _judged(con, standard, arrival, file, bronze, rules, column_of | conditions)
     con.execute(f"create or replace view judged as {judged}")
     record_rules = [column_of[rule.id] for rule in rules if rule.rejects == "record"]
     refused = " or ".join(f"{column} is false" for column in record_rules) or "false"
@@ -107,24 +106,65 @@ def shape(
 
 
 def _repeated(con: duckdb.DuckDBPyConnection, layout: Layout, bronze: Path, present: set[str]) -> str:
-    """Make table `repeated`, the keys that stand in more than one row. Returns the key as SQL over the bronze file.
+    """Make tables `met_again` and `repeated`, the keys that stand in more than one row. Returns the key as SQL over bronze.
 
     Hashes are counted first: five million keys as numbers, and only the few that meet again as text.
     """
     columns = [layout.fields[name]["column"] for name in layout.key]
     if not all(column in present for column in columns):
-        con.execute("create or replace table repeated (key varchar)")
+        con.execute("create or replace table repeated (key varchar); create or replace table met_again (met ubigint)")
         return "null::varchar"
-    raw = [quoted(column) for column in columns]
-    key = " || ".join(f"part(clean_text({name}))" for name in raw)
+    clean = [f"clean_text({quoted(column)})" for column in columns]
+    key = " || ".join(f"part({name})" for name in clean)
     source = f"read_parquet('{bronze}')"
     con.execute(f"""
         create or replace table met_again as
-            select hash({", ".join(raw)}) as met from {source} group by met having count(*) > 1;
+            select hash({", ".join(clean)}) as met from {source} group by met having count(*) > 1;
         create or replace table repeated as
-            select {key} as key from {source} where hash({", ".join(raw)}) in (select met from met_again)
+            select {key} as key from {source} where hash({", ".join(clean)}) in (select met from met_again)
             group by key having count(*) > 1""")
     return key
+
+
+def _divided(
+    con: duckdb.DuckDBPyConnection,
+    rules: tuple[Rule, ...],
+    layout: Layout,
+    bronze: Path,
+    sent: dict[str, str],
+    typed: dict[str, str],
+) -> list[str]:
+    """The columns of rules that say `one_per`: whether all rows of a row's key have one value, null where either is blank.
+
+    As above: of every key the least and the greatest hash, in one pass for all its fields; then only the keys that differ,
+    and whether they still do as typed: one day may be written in two ways.
+    """
+    wanted: dict[str, dict[str, str]] = {}
+    for rule in rules:
+        if rule.one_per:
+            wanted.setdefault(rule.one_per[0], {})[rule.one_per[1]] = rule.one_column
+    source, columns = f"read_parquet('{bronze}')", []
+    for key, fields in wanted.items():
+        hashed = [f"case when {sent[of]} is not null then hash({sent[of]}) end" for of in fields]
+        differ = " or ".join(f"min({value}) <> max({value})" for value in hashed)
+        # Where the key is the file's own, only rows that stand there twice can differ: nearly always there are none.
+        again = f"hash({typed[key]}) in (select met from met_again)" if layout.key == (key,) else "true"
+        con.execute(f"""
+            create or replace temp table may_differ as
+                select hash({typed[key]}) as met from {source} where {again} and {typed[key]} is not null
+                group by met having {differ}""")
+        n_differing = con.execute("select count(*) from may_differ").fetchone()[0]
+        for of, column in fields.items():
+            kept = "true"
+            if n_differing:
+                con.execute(f"""
+                    create or replace table divided_{column} as
+                        select {typed[key]} as key from {source}
+                        where hash({typed[key]}) in (select met from may_differ)
+                        group by {typed[key]} having count(distinct {typed[of]}) > 1""")
+                kept = f"typed.{key} not in (select key from divided_{column})"
+            columns.append(f"case when typed.{key} is not null and typed.{of} is not null then {kept} end as {column}")
+    return columns
 
 
 def _judged(
@@ -132,47 +172,54 @@ def _judged(
     standard: Standard,
     arrival: Arrival,
     file: File,
-    layout: Layout,
     bronze: Path,
-    fields: list[Row],
-    present: set[str],
     rules: tuple[Rule, ...],
     column_of: dict[str, str],
 ) -> str:
     """A query: every field typed, every rule's verdict beside it."""
-    typed, joins = [], []
+    verdicts = [f"{rule.predicate} as {column_of[rule.id]}" for rule in rules]
+    verdicts += [f"({r.when}) as {column_of[f'when {r.id}']}" for r in rules if f"when {r.id}" in column_of]
+    rows = typed_rows(con, standard, arrival, file, bronze, rules)
+    return f"select *{''.join(', ' + item for item in verdicts)} from ({rows})"
+
+
+def typed_rows(
+    con: duckdb.DuckDBPyConnection,
+    standard: Standard,
+    arrival: Arrival,
+    file: File,
+    bronze: Path,
+    rules: tuple[Rule, ...],
+) -> str:
+    """A query over a bronze file: one row per record with its `line` and every column that a rule may name, see
+    crosscheck_rules.judged_columns. Needs table `resolved` (see resolve.py); makes the tables that `rules` look into."""
+    layout = standard.layouts[file.layout]
+    present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
+    fields = [row for row in standard.fields_of(layout.table) if row["field"] in layout.fields]
+    sent, typed, columns, known, joins = {}, {}, [], [], []
     for row in fields:
-        entry, name = layout.fields.get(row["field"]), row["field"]
-        if entry is None:
-            continue
-        raw = sent_or_null(entry["column"], present)
-        parsed = typed_expression(row, raw, layout)
-        typed.append(f"{parsed} as {name}")
+        name = row["field"]
+        raw = sent[name] = sent_or_null(layout.fields[name]["column"], present)
+        typed[name] = typed_expression(row, raw, layout)
+        columns.append(f"{typed[name]} as {name}")
         if row["type"] in ("date", "boolean", "integer"):
-            typed.append(f"clean_text({raw}) as {name}_sent")
+            columns.append(f"clean_text({raw}) as {name}_sent")
+        else:
+            known.append(f"typed.{name} as {name}_sent")
         if row["type"] == "code":
+            known += [f"map_{name}.{name}_{what}" for what in ("code", "code_status")]
             day = day_of(layout, name, arrival.submission.period, "typed.")
             then = f" and {day} between map_{name}.valid_from and map_{name}.valid_to" if is_dated(con, name) else ""
             joins.append(
                 f"left join (select value, code as {name}_code, status as {name}_code_status, valid_from, valid_to "
                 f"from resolved where field = {text(name)}) as map_{name} on map_{name}.value = typed.{name}{then}"
             )
-    same = [
-        f"typed.{row['field']} as {row['field']}_sent"
-        for row in fields
-        if row["field"] in layout.fields and row["type"] not in ("date", "boolean", "integer")
-    ]
-    known = [
-        f"map_{row['field']}.{row['field']}_{what}"
-        for row in fields
-        if row["field"] in layout.fields and row["type"] == "code"
-        for what in ("code", "code_status")
-    ]
     key = _repeated(con, layout, bronze, present)
     if con.execute("select count(*) from repeated").fetchone()[0]:
-        typed.append(f"coalesce({key} in (select key from repeated), false) as is_repeated")
+        columns.append(f"coalesce({key} in (select key from repeated), false) as is_repeated")
     else:
-        typed.append("false as is_repeated")
+        columns.append("false as is_repeated")
+    known += _divided(con, rules, layout, bronze, sent, typed)
     period = f"date '{arrival.submission.period}-01'"
     about = {
         "provider": text(arrival.submission.provider),
@@ -181,15 +228,11 @@ def _judged(
         "period_start": period,
         "period_end": f"last_day({period})",
     }
-    facts = [f"{value} as {name}" for name, value in about.items()]
-    verdicts = [f"{rule.predicate} as {column_of[rule.id]}" for rule in rules]
-    verdicts += [f"({r.when}) as {column_of[f'when {r.id}']}" for r in rules if f"when {r.id}" in column_of]
+    known += [f"{value} as {name}" for name, value in about.items()]
     return (
-        f"with typed as (select (file_row_number + 1)::integer as line, {', '.join(typed)} "
-        f"from read_parquet('{bronze}', file_row_number = true)), "
-        f"known as (select typed.*{''.join(', ' + item for item in (*same, *known, *facts))} "
-        f"from typed {' '.join(joins)}) "
-        f"select *{''.join(', ' + item for item in verdicts)} from known"
+        f"with typed as (select (file_row_number + 1)::integer as line, {', '.join(columns)} "
+        f"from read_parquet('{bronze}', file_row_number = true)) "
+        f"select typed.*{''.join(', ' + item for item in known)} from typed {' '.join(joins)}"
     )
 
 

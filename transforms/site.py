@@ -1,4 +1,4 @@
-"""A built release -> site/: one index page that leads to what there is, and the standard's pages beside it.
+"""A built release -> site/: an index page that leads to what there is, providers side by side, and the standard's pages.
 
 Promise: what is missing stands as prominently as what is there; every number on it is in the open area already.
 """
@@ -13,7 +13,9 @@ import duckdb
 from transforms.changes import MOST_LABELS
 from transforms.document import document, sayer
 from transforms.engine import characteristics
+from transforms.export import SCHEMA_FILE
 from transforms.lake import write_text
+from transforms.regional import regional
 from transforms.render import render
 from transforms.scorecard import not_collected
 from transforms.standard import Standard
@@ -29,15 +31,18 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
     `same_pages`: the standard's pages of another release, which would be the same in this one. Returns the number of pages.
     """
     open_folder = Path(release_folder) / "open"
-    tables, n_hidden, shown = _read_open(open_folder)
+    about = {
+        "release": facts.get("release"),
+        "latest_period": str(facts.get("latest_period") or ""),
+        "is_invented": bool(facts.get("is_invented")),
+        "standard_version": standard.version,
+    }
+    tables, n_hidden, shown, compared = _read_open(open_folder, standard, str(about["latest_period"]))
     changes = facts.get("changes") or NO_CHANGES
     text = render(
         "site.html",
-        release=facts.get("release"),
+        **about,
         made_on=str(facts.get("made_at", ""))[:10],
-        latest_period=str(facts.get("latest_period") or ""),
-        is_invented=bool(facts.get("is_invented")),
-        standard_version=standard.version,
         disclosure=facts.get("disclosure") or standard.settings["disclosure"],
         tables=tables,
         n_hidden=n_hidden,
@@ -53,11 +58,17 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
         **missing(standard, shown),
     )
     write_text(Path(release_folder) / "site" / "index.html", text)
+    titles = {name: layout["title"] for name, layout in standard.layouts.items()}
+    beside = render("providers.html", **about | compared, titles=titles)
+    write_text(Path(release_folder) / "site" / "providers.html", beside)
     pages = Path(release_folder) / "site" / "standard"
     if same_pages is None:
-        return 1 + document(standard, pages)
-    shutil.copytree(same_pages, pages, copy_function=os.link)  # a finished release is never written to
-    return 1 + len(list(pages.rglob("*.html")))
+        n_pages = document(standard, pages)
+    else:
+        shutil.copytree(same_pages, pages, copy_function=os.link)  # a finished release is never written to
+        n_pages = len(list(pages.rglob("*.html")))
+    write_text(pages / SCHEMA_FILE.name, SCHEMA_FILE.read_text(encoding="utf-8"))
+    return 2 + n_pages
 
 
 def in_words(standard: Standard, characteristic: str, said: str) -> str:
@@ -88,8 +99,9 @@ def missing(standard: Standard, shown: set[str]) -> Facts:
     }
 
 
-def _read_open(folder: Path) -> tuple[list[Facts], int, set[str]]:
-    """The open tables with what their comments say, how many cells are hidden, and which providers are in them."""
+def _read_open(folder: Path, standard: Standard, latest: str) -> tuple[list[Facts], int, set[str], Facts]:
+    """The open tables with what their comments say, how many cells are hidden, which providers are in them, and how these
+    compare."""
     con = duckdb.connect(str(folder / "open.duckdb"), read_only=True)
     try:
         found = con.execute("select table_name, comment from duckdb_tables() order by table_name").fetchall()
@@ -104,7 +116,7 @@ def _read_open(folder: Path) -> tuple[list[Facts], int, set[str]]:
         shown = (
             {row[0] for row in con.execute("select distinct provider from rule_score").fetchall()} if scored else set()
         )
-        return tables, hidden, shown
+        return tables, hidden, shown, regional(con, standard, latest)
     finally:
         con.close()
 

@@ -4,12 +4,12 @@
 create table results.rule_result (
     submission_no integer, provider varchar, period varchar, arrival integer, layout varchar, rule varchar,
     checked bigint, failed bigint, n_people_failed bigint, n_people_passed bigint, is_met boolean,
-    standard_version varchar
+    rule_version varchar, standard_version varchar
 );
 -- One row per failing record and rule; never a value.
 create table results.issue (
     submission_no integer, provider varchar, period varchar, arrival integer, layout varchar, file_no integer,
-    line integer, record_key uuid, rule varchar
+    line integer, record_key uuid, is_key_stable boolean, rule varchar
 );
 -- One row per distinct value of a coded column.
 create table results.value_count (
@@ -35,4 +35,24 @@ create table harmonised.activity (
     submission_no integer, provider varchar, period varchar, layout varchar, patient_no integer, record_key uuid,
     is_key_stable boolean, kind varchar, event_date date, outcome_code varchar, specialty_code varchar,
     site_code varchar, line integer
+);
+-- One row per provider, layout and rule of scope history or peers, for the newest submission in force; as in results.
+create table compared.rule_result (
+    submission_no integer, provider varchar, period varchar, arrival integer, layout varchar, rule varchar,
+    checked bigint, failed bigint, n_people_failed bigint, n_people_passed bigint, is_met boolean,
+    standard_version varchar
+);
+-- One row per record in force that breaks a rule of scope history; never a value. Rules about figures have no rows.
+create table compared.issue (
+    submission_no integer, provider varchar, period varchar, arrival integer, layout varchar, file_no integer,
+    line integer, record_key uuid, is_key_stable boolean, rule varchar
+);
+-- One row per provider, layout and coded field, for the newest submission in force; null is not known, never zero.
+create table compared.figure (
+    provider varchar, kind varchar, period varchar, layout varchar, field varchar, n_records bigint, n_known bigint,
+    n_not_stated bigint, n_not_known bigint, n_not_recorded bigint, n_unrecognised bigint, share_known double,
+    share_not_stated double, share_not_known double, largest_value_share double, n_new_people bigint, n_seen bigint,
+    n_newly_recorded bigint, can_record_gypsy_roma_traveller boolean, n_gypsy_roma_traveller bigint,
+    n_gypsy_roma_traveller_expected double, n_peers bigint, peers_share_known double, peers_share_not_stated double,
+    peers_share_not_known double, region_share_known double, region_share_not_stated double
 );

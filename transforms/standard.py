@@ -25,11 +25,16 @@ REGISTERS = ("system", "register", "title", "unless_source")
 TABLES = {
     "fields": "table field type requirement code_system cardinality tense area suppression topic definition use source",
     "providers": "code name kind layouts icb cadence due_day local_list demo successor starts_on ends_on",
+    "feeds": "provider layout starts_on",
     "agreements": "provider purpose legal_basis may_link may_publish_protected from to",
     "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
     "outcomes": "reason words what_to_do",
     "reasons": "reason words is_about_the_item",
     "wording": "check verdict words reason",
+    "measures": "measure title words better unit tells source",
+    "index_items": "field threshold missing invalid source",
+    "staleness": "field months review_on source",
+    "national_vodim": "field vocabulary place pattern vodim source",
 }
 SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
 
@@ -53,6 +58,13 @@ class Layout:
     def fields(self) -> dict[str, Row]:
         """The column entry of each field that the layout collects."""
         return {entry["field"]: entry for entry in self.columns}
+
+    @property
+    def characteristics(self) -> set[str]:
+        """Every coded field that the layout says something of: in a column of its own, or by codes in another."""
+        stated = [items for items in (self.settings.get("states") or {}).values() if isinstance(items, list)]
+        named = {str(item.get("characteristic")) for items in stated for item in items if isinstance(item, dict)}
+        return {name for name, entry in self.fields.items() if entry.get("vocabulary")} | named
 
     @property
     def drop(self) -> tuple[str, ...]:
@@ -83,6 +95,7 @@ class Standard:
     contracts: tuple[Rule, ...] = field(repr=False)
     rules: tuple[Rule, ...] = field(repr=False)
     rules_of_layout: dict[str, tuple[Rule, ...]] = field(repr=False)
+    compared_of_layout: dict[str, tuple[Rule, ...]] = field(repr=False)
 
     def fields_of(self, table: str) -> list[Row]:
         """The fields of one table, in the order of fields.csv."""
@@ -114,6 +127,11 @@ class Standard:
     def rules_in_force(self, layout: str, period: str) -> tuple[Rule, ...]:
         """The rules that judge a file of this layout and period: history is not judged by later rules."""
         return tuple(rule for rule in self.rules_of_layout[layout] if rule.from_period <= period)
+
+    def compared_rules(self, scope: str, layout: str, period: str) -> tuple[Rule, ...]:
+        """The rules of scope history (rows beside the provider's own index) or peers (figures) for a layout and period."""
+        of_layout = self.compared_of_layout.get(layout, ())
+        return tuple(rule for rule in of_layout if rule.scope == scope and rule.from_period <= period)
 
     def words(self, reason: str) -> Row:
         """The plain words for a reason why a delivery was refused."""
@@ -154,6 +172,7 @@ def _read(root: Path, version: str) -> Standard:
     code_files = tuple(sorted(folder.glob("code_systems/*/*.csv")))
     codes, code_maps, classifications = _code_systems(reader, code_files)
     rules = read_rules(reader, root / "expectations", tables["fields"])
+    of_layout = rules_of_layouts(reader, rules, layouts, tables["fields"])
     loaded = Standard(
         folder=folder,
         version=version,
@@ -169,7 +188,8 @@ def _read(root: Path, version: str) -> Standard:
         metrics={path.stem: reader.yaml(path) for path in sorted(folder.glob("metrics/*.yml"))},
         contracts=read_contracts(reader, root / "expectations" / "contracts.yml"),
         rules=tuple(rules),
-        rules_of_layout=rules_of_layouts(reader, rules, layouts, tables["fields"]),
+        rules_of_layout={name: on_arrival for name, (on_arrival, _) in of_layout.items()},
+        compared_of_layout={name: compared for name, (_, compared) in of_layout.items()},
     )
     crosscheck(reader, loaded)
     if reader.found:

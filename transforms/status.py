@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from transforms import release
+from transforms import compare, release
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission
 from transforms.receive import READY, waiting
@@ -13,7 +13,7 @@ from transforms.work import pending, waits_for_person
 
 
 def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
-    """Counts and lists: landing, submissions by state, refusals, faults of ours, silence, the release."""
+    """Counts and lists: landing, submissions by state, refusals, faults of ours, silence, the release, comparisons."""
     lake.prepare()
     state = read_state(lake)
     todo = set(pending(standard, lake))
@@ -29,6 +29,8 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
         ],
         "never_sent": sorted(set(standard.providers) - {s.provider for s in state.arrivals}),
         "release": release.current_number(lake),
+        "compared": len(list(lake.path("compared", "rule_result").glob("*.parquet"))),
+        "to_be_compared": compare.stale(standard, lake) if release.current_number(lake) else [],
         "encrypted_volume": _encryption(lake),
     }
 
@@ -94,5 +96,8 @@ def report(facts: dict[str, Any]) -> str:
     if facts["never_sent"]:
         lines.append(f"never sent anything: {', '.join(facts['never_sent'])}")
     lines.append(f"release: {facts['release'] or 'none yet'}")
+    stale = facts["to_be_compared"]
+    behind = f"; {len(stale)} out of date ({', '.join(stale[:5])}{' …' if stale[5:] else ''})" if stale else ""
+    lines.append(f"compared with history and peers: {facts['compared'] or 'none yet'}{behind}")
     lines.append(f"encrypted volume: {facts['encrypted_volume']}")
     return "\n".join(lines)

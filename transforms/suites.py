@@ -50,6 +50,10 @@ def _in_file(rule: Rule, kinds: dict[str, str]) -> Rule:
     field = column.removesuffix("_sent")
     if not rule.expect or field == column:
         return rule
-    if kinds[field] in ("date", "boolean", "integer"):  # a text that could not be read is no longer there: the verdict is
+    if kinds[field] in (
+        "date",
+        "boolean",
+        "integer",
+    ):  # a text that could not be read is no longer there: the verdict is
         return replace(rule, sql=rule.predicate, expect="", arguments={})
     return replace(rule, arguments={**rule.arguments, "column": field})

@@ -200,10 +200,13 @@ def _count_people(
         (rule, verdict) for (rule, verdict), at_least in found.items() if 0 < at_least < MANY_PEOPLE and most > 1
     ]
     if unsettled:
-        wanted = [
-            f"count(distinct {who}) filter ({shaped.column_of[rule]} is {verdict})" for rule, verdict in unsettled
-        ]
-        row = con.execute(f"select {', '.join(wanted)} from shaped").fetchone()
+        # A row a person first: counting distinct people rule by rule builds as many tables of people as there are rules.
+        said = ", ".join(
+            f"bool_or({shaped.column_of[rule]} is {verdict}) as p{place}"
+            for place, (rule, verdict) in enumerate(unsettled)
+        )
+        wanted = ", ".join(f"count(*) filter (p{place})" for place in range(len(unsettled)))
+        row = con.execute(f"select {wanted} from (select {said} from shaped group by {who})").fetchone()
         found |= dict(zip(unsettled, row, strict=True))
     return {rule.id: (found[rule.id, "false"], found[rule.id, "true"]) for rule in shaped.rules}
 
@@ -255,16 +258,20 @@ def _write_results(
     con.execute(f"create or replace view shaped as select * from {one.shaped.source()}")
     failing = {row["rule"] for row in one.results if row["failed"]}
     parts = [
-        f"select {place}, file_no, line, record_key, {text(rule.id)} as rule from shaped "
+        f"select {place}, file_no, line, record_key, is_key_stable, {text(rule.id)} as rule from shaped "
         f"where {one.shaped.column_of[rule.id]} is false"
         for rule in one.shaped.rules
         if rule.id in failing
     ]
-    nothing = f"select {place}, file_no, line, record_key, '' as rule from shaped limit 0"
+    nothing = f"select {place}, file_no, line, record_key, is_key_stable, '' as rule from shaped limit 0"
     n_issues = copy(con, " union all ".join(parts) or nothing, work / "issue.parquet", one.mark)
     install(work / "issue.parquet", result_file(lake, "issue", arrival, one.layout.name))
     no_rule = {"rule": "", "checked": 0, "failed": 0, "n_people_failed": 0, "n_people_passed": 0, "is_met": True}
-    engine.add_table(con, "judged_rules", one.results or [no_rule])
+    no_rule["rule_version"] = ""
+    # A verdict is compared with an earlier one of the same rule only while the rule claims the same.
+    versions = {rule.id: fingerprint.of(rule.predicate) for rule in one.shaped.rules}
+    judged_rules = [row | {"rule_version": versions[row["rule"]]} for row in one.results]
+    engine.add_table(con, "judged_rules", judged_rules or [no_rule])
     query = f"select {place}, *, {text(standard.version)} as standard_version from judged_rules where rule <> ''"
     copy(con, query, work / "rule_result.parquet", one.mark)
     install(work / "rule_result.parquet", result_file(lake, "rule_result", arrival, one.layout.name))

@@ -1,4 +1,4 @@
-"""bronze -> results/value_count: each distinct value of each coded column, and what the maps make of it.
+"""bronze -> results/value_count, results/value_meaning: each distinct value of each coded column, and what the maps make of it.
 
 Promise: what a map must cover is counted once an arrival, and only here; nothing is judged.
 """
@@ -41,7 +41,10 @@ def place_of(arrival: Arrival, layout: str) -> str:
 
 
 def count_values(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, arrival: Arrival, file: File) -> None:
-    """Table `value_counted`: each distinct value of each coded column; kept in results/value_count. Then resolve."""
+    """Tables `value_counted` and `resolved`: each distinct value of each coded column, and what it means.
+
+    Both are kept in results/: four stages need them, and to resolve a few values costs more than to read a small file.
+    """
     layout = standard.layouts[file.layout]
     wanted = declared(standard, layout, arrival.submission.provider)
     nothing = {"field": "", "system": "", "vocabulary": "", "place": 0, "first": "", "is_partial": False}
@@ -65,4 +68,12 @@ def count_values(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake,
             copy(con, f"select {place}, * from ({query})", work / "values.parquet", mark)
             install(work / "values.parquet", target)
     con.execute(f"create or replace table value_counted as select field, value, n from read_parquet('{target}')")
+    kept = result_file(lake, "value_meaning", arrival, file.layout)
+    mark = fingerprint.of(mark, standard.version)
+    if fingerprint_of(kept) == mark:
+        con.execute(f"create or replace table resolved as from read_parquet('{kept}')")
+        return
     resolve(con)
+    with lake.workspace() as work:
+        copy(con, "from resolved", work / "meaning.parquet", mark)
+        install(work / "meaning.parquet", kept)

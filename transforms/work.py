@@ -3,9 +3,11 @@
 Promise: new arrivals go before re-runs; one faulty submission never holds up the others.
 """
 
+import os
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from transforms import harmonise as harmonise_stage
 from transforms import ledger
@@ -25,8 +27,9 @@ STAGES: dict[str, Callable[[Submission, Standard, Lake], dict[str, int]]] = {
     "harmonise": harmonise,
 }
 RETRY_AFTER = (timedelta(minutes=1), timedelta(minutes=10), timedelta(minutes=60))
-CHUNK_SUBMISSIONS = 25
+CHUNK_SUBMISSIONS = 60
 CHUNK_BYTES = 200_000_000
+FEWEST_CHUNKS = 4
 
 
 class StageCrashed(Exception):
@@ -79,14 +82,18 @@ def pending(standard: Standard, lake: Lake) -> list[str]:
 
 
 def chunks(standard: Standard, lake: Lake) -> list[list[str]]:
-    """Pending work in pieces for one task each: one submission when few wait, many small ones when many do."""
+    """Pending work in pieces for one task each: one submission when few wait, many small ones when many do.
+
+    A piece for each processor, and not many more: every task starts a process and imports, which costs what judging
+    twenty small files does.
+    """
     names = pending(standard, lake)
-    if len(names) <= 4:
+    if len(names) <= FEWEST_CHUNKS:
         return [[name] for name in names]
     state = read_state(lake)
     pieces: list[list[str]] = []
     size = 0
-    most = min(CHUNK_SUBMISSIONS, -(-len(names) // 4))
+    most = min(CHUNK_SUBMISSIONS, -(-len(names) // max(FEWEST_CHUNKS, os.cpu_count() or 1)))
     for name in names:
         n_bytes = sum(
             f.n_bytes for a in state.arrivals.get(Submission.parse(name), []) if a.outcome is None for f in a.files
@@ -99,10 +106,11 @@ def chunks(standard: Standard, lake: Lake) -> list[list[str]]:
     return pieces
 
 
-def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> dict[str, int]:
+def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> dict[str, Any]:
     """One stage over several submissions. One that is busy elsewhere is skipped; a fault of ours is recorded, the rest
-    goes on, and StageCrashed is raised at the end."""
-    totals: dict[str, int] = {"submissions": 0, "busy": 0}
+    goes on, and StageCrashed is raised at the end. Returns the counts added up, and under `told` the submissions whose
+    page tells of a new outcome."""
+    totals: dict[str, Any] = {"submissions": 0, "busy": 0, "told": []}
     crashed = []
     for name in names:
         submission = Submission.parse(name)
@@ -118,6 +126,7 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
             _record_crash(lake, submission, stage, error)
             continue
         totals["submissions"] += 1
+        totals["told"] += [name] if counts.get("news") else []
         for key, value in counts.items():
             totals[key] = totals.get(key, 0) + value
     if crashed:

@@ -6,4 +6,6 @@ select 'rule_score' as "table", r.rule as metric, r.period, 'provider' as place_
 from results.rule_result as r
 -- Of the arrivals of a submission the one in force speaks, and only where an agreement lets us publish.
 join measure.arrival_in_force as a using (provider, period, arrival, layout)
+-- A rule that is gone or has another name says nothing any more; what it judged is judged again.
+semi join standard.rule as known on known.id = r.rule
 where r.checked > 0
