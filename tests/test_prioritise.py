@@ -14,7 +14,15 @@ def rule(name, **facts):
         "checked": 1000,
         "failed": 50,
     }
-    usual |= {"is_theirs": True, "weight": 1.0, "effect": 1.0, "is_met": False, "rejected_all": False, "n_caused": 0}
+    usual |= {
+        "severity": "warning",
+        "is_theirs": True,
+        "weight": 1.0,
+        "effect": 1.0,
+        "is_met": False,
+        "rejected_all": False,
+        "n_caused": 0,
+    }
     return usual | {"follows": [], "has_rows": True, "number": 1} | facts
 
 
@@ -125,6 +133,13 @@ def test_what_the_index_does_not_feel_leads_where_it_is_broken_more():
     felt = rule("patient.ethnic_category.asked", effect=0.8, is_met=True, weight=0.1, what_to_do="Ask people.")
     default = rule("patient.ethnic_category.not_refused", effect=0.0, is_met=False, weight=0.44, what_to_do="Look.")
     assert [thing["what_to_do"] for thing in prioritise([felt, default], 3)] == ["Ask people.", "Look."]
-    assert [thing["what_to_do"] for thing in prioritise([felt, default], 3, 3.0)] == ["Look.", "Ask people."]
+    assert [thing["what_to_do"] for thing in prioritise([felt, default], 3, {"warning": 3.0})] == [
+        "Look.",
+        "Ask people.",
+    ]
+    assert prioritise([felt, default], 3, {"critical": 3.0})[0]["what_to_do"] == "Ask people."
     within = default | {"is_met": True}
-    assert [thing["what_to_do"] for thing in prioritise([felt, within], 3, 3.0)] == ["Ask people.", "Look."]
+    assert [thing["what_to_do"] for thing in prioritise([felt, within], 3, {"warning": 3.0})] == [
+        "Ask people.",
+        "Look.",
+    ]

@@ -426,6 +426,7 @@ def test_a_quarter_says_where_it_began_and_ended(standard):
         ([60, 60, 60], [100, 95, 90], [False]),  # a tenth fewer issues
         ([60, 60, 60], [100, 95, 91], [True]),
         ([60, 60, 60], [0, 0, 0], [False]),  # nothing is left to mend
+        ([90, 80, 61], [100, 95, 50], [True]),  # fewer issues, and worse all the same
         ([96, 96, 95], None, [False]),  # good enough
         ([60, 60], None, [None]),  # the quarter is not over
         ([None, None, 60], None, [None]),  # one value, and none before

@@ -83,7 +83,7 @@ def feedback(submission: Submission, standard: Standard, lake: Lake) -> dict[str
             facts["n_issues"] = write_issues(con, work, facts["rules"], shown, lake, issue_file)
             counts["issues"] = facts["n_issues"]
             scoring = standard.settings["scorecard"]
-            facts["first"] = things_to_do(facts, int(scoring["worst_first"]), float(scoring["unmet_points"]))
+            facts["first"] = things_to_do(facts, int(scoring["worst_first"]), scoring["unmet_points"])
             export(work, facts, mark)
             for name, template in (("index.html", "scorecard.html"), ("summary.html", "summary.html")):
                 (work / name).write_text(render(template, **facts), encoding="utf-8")

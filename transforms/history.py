@@ -87,7 +87,8 @@ def quarters(points: list[Facts], standard: Standard) -> list[Facts]:
             gained = indices[-1] - started >= wanted["smallest_gain"]
             fewest = (1 - wanted["smallest_fall"]) * (rate_before or 0)
             fell = bool(rates) and rates[-1] <= fewest  # also where there is no issue left
-            is_stuck = not gained and not fell and indices[-1] < wanted["good_enough"]
+            lost = started - indices[-1] >= wanted["smallest_gain"]
+            is_stuck = indices[-1] < wanted["good_enough"] and (lost or not (gained or fell))
         told.append(
             {
                 "quarter": name,

@@ -16,7 +16,7 @@ NEARLY_ALL = 0.2  # where a rule fails for more than this share of its rows, loo
 NOTHING: Facts = {"failed": 0, "checked": 0, "effect": 0.0, "places": [], "settles": [], "has_rows": False, "where": ""}
 
 
-def things_to_do(facts: Facts, most: int, unmet_points: float = 0.0) -> list[Facts]:
+def things_to_do(facts: Facts, most: int, unmet_points: dict[str, float] | None = None) -> list[Facts]:
     """The things to do now, for a page: what kept the newest delivery out, files that are missing, and what rows ask for.
 
     Each has a `kind`: delivery, files or rows. `facts` are those of gather, after issues.write_issues.
@@ -59,13 +59,13 @@ def _missing(facts: Facts) -> Facts | None:
     }
 
 
-def prioritise(rules: list[Facts], most: int, unmet_points: float = 0.0) -> list[Facts]:
+def prioritise(rules: list[Facts], most: int, unmet_points: dict[str, float] | None = None) -> list[Facts]:
     """The first `most` things to do, each {"what_to_do", "why", "failed", "checked", "effect", "is_met", "places", "settles"}.
 
     A rule is a fact of scorecard.rule_facts with `effect` (points of the index), `n_caused` (failing rows that are the
     consequence of a rule in `follows`) and `lines`. What several layouts are asked in the same words is one thing to do;
-    its places are those rules. `settles`: what goes away with it, in words. `unmet_points`: how many points of the index a
-    rule that is not met is taken to be worth for each unit of its weight; the index does not feel all that is wrong.
+    its places are those rules. `settles`: what goes away with it, in words. `unmet_points`: severity -> how many points of
+    the index a rule that is not met is taken to be worth for each unit of its weight; the index does not feel all that is wrong.
     """
     # A guard that rejected the delivery says more than the rule whose rows it counts: that one need not be said again.
     said = {(rule["layout"], name) for rule in rules if rule["rejected_all"] for name in rule["follows"]}
@@ -88,7 +88,8 @@ def prioritise(rules: list[Facts], most: int, unmet_points: float = 0.0) -> list
     for words in {rule["what_to_do"] for rule in asked}:
         same = [rule for rule in asked if rule["what_to_do"] == words]
         worth[words] = sum(rule["effect"] for rule in same)
-        worth[words] += unmet_points * max((rule["weight"] for rule in same if not rule["is_met"]), default=0.0)
+        unmet = [(unmet_points or {}).get(rule["severity"], 0) * rule["weight"] for rule in same if not rule["is_met"]]
+        worth[words] += max(unmet, default=0.0)
     for rule in sorted(asked, key=lambda rule: _cost(rule | {"effect": worth[rule["what_to_do"]]})):
         take(rule)
     return [_thing(same, rules) for same in chosen]
