@@ -7,6 +7,7 @@ with told as (
     left join standard.characteristic as y on y.characteristic = c.metric
     where c."table" in ('provider_measure', 'delivery_measure') and (m.tells = 'status' or coalesce(y.area, 'open') = 'open')
 ),
+-- What is added up of fractions is rounded: the machine adds in any order, and equal releases are to be equal.
 -- Chance agreement, of shown and rounded numbers only: a code that is hidden on either side adds nothing.
 chance as (
     select o.period, o.place_kind, o.place, o.metric, sum(o.share * e.share) as expected
@@ -28,10 +29,10 @@ item as (
     left join standard.collected as f on f.layout = t.breakdown and f.field = t.metric
     where t.category in ('valid', 'other', 'default', 'invalid', 'missing') and not coalesce(f.is_partial, false)
     group by t.period, t.place_kind, t.place, t.breakdown, t.metric
-    having sum(t.share) >= 0.9
+    having round(sum(t.share), 6) >= 0.9
 ),
 own_index as (
-    select i.period, i.place, p.kind, 100 * avg(greatest(0, i.score)) * avg(v.share) as points
+    select i.period, i.place, p.kind, round(100 * avg(greatest(0, i.score)) * avg(v.share), 6) as points
     from item as i
     join told as v
       on v.category = 'coverage' and v.period = i.period and v.place_kind = i.place_kind and v.place = i.place
@@ -44,10 +45,10 @@ own_index as (
 indexed as (
     select period, 'provider' as place_kind, place, points from own_index
     union all
-    select period, 'provider_kind', kind, avg(points) from own_index group by period, kind
+    select period, 'provider_kind', kind, round(avg(points), 6) from own_index group by period, kind
     having count(*) >= getvariable('fewest_peers')
     union all
-    select period, 'region', getvariable('region'), avg(points) from own_index group by period
+    select period, 'region', getvariable('region'), round(avg(points), 6) from own_index group by period
     having count(*) >= getvariable('fewest_peers')
 )
 select period, place_kind, place, breakdown as layout, metric as field, category as measure, unit, status as cell_status,
@@ -59,7 +60,7 @@ select period, place_kind, place, breakdown as layout, metric as field, category
 from told
 union all by name
 select c.period, c.place_kind, c.place, c.breakdown as layout, c.metric as field, m.measure, m.unit, c.status as cell_status,
-       case when c.share is not null and h.expected < 1 then (c.share - h.expected) / (1 - h.expected) end as value,
+       case when c.share is not null and h.expected < 1 then round((c.share - h.expected) / (1 - h.expected), 6) end as value,
        getvariable('is_invented') as is_invented
 from told as c
 join chance as h on h.period = c.period and h.place_kind = c.place_kind and h.place = c.place and h.metric = c.metric
