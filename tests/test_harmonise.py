@@ -9,7 +9,7 @@ from tests import lakes
 from tests.lakes import PERIOD, Made, ask
 from tests.pictures import picture, rows, table
 from tests.synthetic import deliver
-from transforms import work
+from transforms import keys, resolve, work
 from transforms.lake import Lake
 from transforms.standard import load
 
@@ -288,3 +288,20 @@ def test_running_it_again_writes_the_same(lake):
     assert work.pending(standard, lake) == [f"ZZ1/{PERIOD}"]
     lakes.run(standard, lake)
     assert lakes.content(lake, "harmonised") == before
+
+
+def test_words_that_are_looked_up_and_words_that_are_joined_mean_the_same(tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    kept = {}
+    for few in (resolve.FEW, 0):  # none are few: all are joined
+        monkeypatch.setattr(resolve, "FEW", few)
+        made = Lake(tmp_path / str(few) / "lake", tmp_path / "keys").prepare()
+        keys.initialise(made)
+        deliver(made.path("landing"), "ZZ1", PERIOD, {"pas_patient": 200}, lakes.PATIENT_FAULTS)
+        practice = {"emis_patient": 30, "emis_observation": 40}
+        deliver(made.path("landing"), "ZP001", PERIOD, practice, {"unrecognised": 4})
+        lakes.run(load(), made)
+        kept[few] = lakes.content(made, "validated", "results", "harmonised")
+    looked_up, joined = kept.values()
+    assert looked_up == joined
+    assert sum(map(len, joined.values())) > 500

@@ -378,7 +378,7 @@ def divided(tmp_path):
         engine.add_table(con, "sent", [{name: line.get(name) for name in names} for line in lines])
         path = tmp_path / "bronze.parquet"
         con.execute(f"copy sent to '{path}' (format parquet)")
-        mapped = "field varchar, value varchar, code varchar, status varchar, valid_from date, valid_to date"
+        mapped = "meaning_no integer, field varchar, value varchar, code varchar, status varchar, valid_from date, valid_to date"
         con.execute(f"create or replace table resolved ({mapped})")
         file = File(1, layout, "a" * 64, 1, True)
         arrival = Arrival(Submission("ZZ1", "2026-09"), 1, 1, "2026-10-05", "one", (file,))

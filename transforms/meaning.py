@@ -11,7 +11,7 @@ import duckdb
 from transforms.engine import add_table
 from transforms.faults import Row
 from transforms.lake import Submission
-from transforms.resolve import dated_by, day_of, declared, is_dated
+from transforms.resolve import dated_by, day_of, declared, is_dated, meaning, set_meanings
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 
@@ -95,17 +95,21 @@ def _say_columns(
         r.id.split(".")[1] for r in standard.rules_in_force(layout.name, submission.period) if r.rejects == "value"
     }
     columns, joins, said = {}, [], []
+    few = set_meanings(con)
     size = "usmallint" if con.execute("select count(*) < 65536 from resolved").fetchone()[0] else "integer"
     for number, name in whole:
         dates = "_".join(["day", *(column for column, _ in dated_by(layout, name))])
         day = day_of(layout, name, submission.period, "r.")
         columns[dates], columns[f"basis_{dates}"] = day, _basis(layout, name, "r.")
-        columns[f"meaning_{number}"] = f"m_{number}.meaning_no::{size}"
-        then = f" and {day} between m_{number}.valid_from and m_{number}.valid_to" if is_dated(con, name) else ""
-        joins.append(
-            f"left join (from resolved where field = {text(name)}) as m_{number} "
-            f"on m_{number}.value is not distinct from r.{name}{then}"
-        )
+        if name in few:
+            columns[f"meaning_{number}"] = f"({meaning('meaning_no', name, f'r.{name}')})::{size}"
+        else:
+            columns[f"meaning_{number}"] = f"m_{number}.meaning_no::{size}"
+            then = f" and {day} between m_{number}.valid_from and m_{number}.valid_to" if is_dated(con, name) else ""
+            joins.append(
+                f"left join (from resolved where field = {text(name)}) as m_{number} "
+                f"on m_{number}.value is not distinct from r.{name}{then}"
+            )
         if name in refusing:
             columns[f"refused_{number}"] = f"r.{name}_status"
         refused = f"refused_{number}" if name in refusing else "null::varchar"

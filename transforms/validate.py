@@ -174,7 +174,8 @@ def _judge_file(
 def count(con: duckdb.DuckDBPyConnection, shaped: Shaped) -> dict[str, tuple[int, int]]:
     """Rule -> (rows where it applies, rows that break it), in one pass."""
     columns = [shaped.column_of[rule.id] for rule in shaped.rules]
-    wanted = [f"count({column}), count(*) filter ({column} is false)" for column in columns]
+    # nullif leaves only what is false: half the price of a filter for each of a hundred rules.
+    wanted = [f"count({column}), count(nullif({column}, true))" for column in columns]
     if not wanted:
         return {}
     row = con.execute(f"select {', '.join(wanted)} from shaped").fetchone()
@@ -257,14 +258,16 @@ def _write_results(
     place = place_of(arrival, one.layout.name)
     con.execute(f"create or replace view shaped as select * from {one.shaped.source()}")
     failing = {row["rule"] for row in one.results if row["failed"]}
-    parts = [
-        f"select {place}, file_no, line, record_key, is_key_stable, {text(rule.id)} as rule from shaped "
-        f"where {one.shaped.column_of[rule.id]} is false"
-        for rule in one.shaped.rules
-        if rule.id in failing
+    listed = [rule for rule in one.shaped.rules if rule.id in failing]
+    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all.
+    broken = [
+        f"case when {one.shaped.column_of[r.id]} is false then {n}::usmallint end" for n, r in enumerate(listed, 1)
     ]
-    nothing = f"select {place}, file_no, line, record_key, is_key_stable, '' as rule from shaped limit 0"
-    n_issues = copy(con, " union all ".join(parts) or nothing, work / "issue.parquet", one.mark)
+    found = f"list_filter([{', '.join(broken)}]::usmallint[], lambda number: number is not null)"
+    query = f"""
+        select {place}, file_no, line, record_key, is_key_stable, ({[rule.id for rule in listed]}::varchar[])[rule_no] as rule
+        from (select file_no, line, record_key, is_key_stable, unnest({found}) as rule_no from shaped)"""
+    n_issues = copy(con, query, work / "issue.parquet", one.mark)
     install(work / "issue.parquet", result_file(lake, "issue", arrival, one.layout.name))
     no_rule = {"rule": "", "checked": 0, "failed": 0, "n_people_failed": 0, "n_people_passed": 0, "is_met": True}
     no_rule["rule_version"] = ""
