@@ -1,7 +1,8 @@
 """harmonised -> linked: which records are of one person.
 
-Promise: a verified number and an agreeing birth date join; two different verified numbers never do; what contradicts is
-reported and left apart. Number-based only: a record without a number stands alone.
+Promise: a verified number and an agreeing birth date join; two different verified numbers never do; weights decide about
+the rest, and what contradicts is reported and left apart. What is scored once is scored again only when the model, the
+term frequencies or the code of it changed; whatever came first, the same records give the same people.
 """
 
 from pathlib import Path
@@ -9,13 +10,30 @@ from pathlib import Path
 import duckdb
 
 from transforms import fingerprint, ledger
-from transforms.engine import HERE, add_standard, add_views, connect, copy, fingerprint_of, without_values
+from transforms.cluster import cluster
+from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
 from transforms.lake import Lake, install
 from transforms.receive import today
-from transforms.sqlfolder import run_folder
+from transforms.score import read_model, score
+from transforms.sqlfolder import ordered, run_file
+from transforms.sqltext import text
 from transforms.standard import Standard
 
 KEPT = ("edge", "conflict", "person", "person_record", "in_force")
+REMEMBERED = ("scored_pair", "scored_comparand")  # what was compared, and what came of it: for the next run
+FOLDER = HERE / "linked"
+# The files that read what scoring found, and those that read the clusters; all others come before.
+WEIGHED = ("scored_edge", "undecided", "told_apart", "judged_edge", "accepted_edge")
+CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict")
+LISTS = ("nicknames", "transliterations", "placeholder_names", "pseudo_postcodes")
+SHARES = ("given_name_shares", "family_name_shares")
+SHAPES = """
+    create schema if not exists linked;
+    create or replace table linked.scored_pair (comparand_key_a uuid, comparand_key_b uuid, weight double, held varchar);
+    create or replace table linked.scored_comparand (comparand_key uuid);
+    create or replace table linked.decision (
+        record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, verdict varchar)"""
+SCORING = ("score.py", "linked/comparand.sql", "linked/name.sql", "macros.sql")
 
 
 def linked_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -29,31 +47,109 @@ def linked_fingerprint(standard: Standard, lake: Lake) -> str:
         if row["from"] <= today() and (not row["to"] or row["to"] >= today())
     ]
     layouts = [(n, la.content, la["nhs_number_traced"], la["restarts"]) for n, la in standard.layouts.items()]
-    code = fingerprint.code("link.py", "linked", "macros.sql", "stages.sql")
-    return fingerprint.of(patients, agreements, layouts, standard.settings["nhs_number"], code)
+    code = fingerprint.code("link.py", "cluster.py", "linked", "stages.sql")
+    settings = [standard.settings[name] for name in ("nhs_number", "linkage")]
+    return fingerprint.of(patients, agreements, layouts, settings, model_version(standard), code)
+
+
+def model_version(standard: Standard) -> str:
+    """What a weight hangs on beside the two records: the model, the lists it reads, and the code."""
+    linkage = standard.settings["linkage"]
+    model = (standard.folder / "linkage" / linkage["model"]).read_text(encoding="utf-8")
+    lists = [standard.tables[name] for name in (*LISTS, *SHARES)]
+    settings = [linkage[name] for name in ("reviewed_from", "unlisted_name", "held")]
+    return fingerprint.of(model, lists, settings, fingerprint.code(*SCORING))[:12]
 
 
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
     """Link everything. Returns persons, records and conflicts; {} when nothing has changed."""
     with ledger.lock(lake, "publish", wait=True), without_values("linking"):
         mark = linked_fingerprint(standard, lake)
-        targets = {name: lake.path("linked", f"{name}.parquet") for name in KEPT}
-        if all(fingerprint_of(target) == mark for target in targets.values()):
+        targets = {name: lake.path("linked", f"{name}.parquet") for name in (*KEPT, *REMEMBERED)}
+        if all(fingerprint_of(targets[name]) == mark for name in KEPT):
             return {}
         con = connect(lake, memory="3GB")
         try:
             add_standard(con, standard)
             add_views(con, lake, standard, "harmonised")
-            set_variables(con, standard)
-            run_folder(con, HERE / "linked")
+            prepare(con, standard)
+            recall(con, targets, model_version(standard))
+            counts = link_tables(con, standard)
             with lake.workspace() as work:
                 for name in KEPT:
                     copy(con, f"select * from linked.{name}", work / name, mark)
+                for name in REMEMBERED:
+                    copy(con, f"select * from linked.{name}", work / name, model_version(standard))
                 for name, target in targets.items():
                     install(work / name, target)
-            return {name: con.execute(f"select count(*) from linked.{name}").fetchone()[0] for name in KEPT}
+            return {name: con.execute(f"select count(*) from linked.{name}").fetchone()[0] for name in KEPT} | counts
         finally:
             con.close()
+
+
+def link_tables(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
+    """Every table of schema `linked`, from harmonised.patient and what was scored before. Returns how much was compared."""
+    files = ordered(FOLDER)
+    for path in files:
+        if path.stem not in (*WEIGHED, *CLUSTERED):
+            run_file(con, path)
+    counts = compare(con, standard)
+    for path in files:
+        if path.stem in WEIGHED:
+            run_file(con, path)
+    cluster(con)
+    for path in files:
+        if path.stem in CLUSTERED:
+            run_file(con, path)
+    return counts
+
+
+def compare(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
+    """linked.scored_pair and linked.scored_comparand brought up to date: what is new is compared with everything."""
+    linkage = standard.settings["linkage"]
+    model = read_model(standard.folder / "linkage" / linkage["model"])
+    con.execute("""
+        create or replace temp table comparand as
+        select c.*, c.local_no as unique_id, s.comparand_key is null as is_new
+        from linked.comparand as c left join linked.scored_comparand as s using (comparand_key)""")
+    compared = score(con, model, float(linkage["reviewed_from"]))
+    held = " ".join(f"when {item['when']} then {text(item['reason'])}" for item in linkage["held"])
+    untold = ", ".join(text(item["reason"]) for item in linkage["held"] if not item["is_told"])
+    con.execute(f"""
+        create or replace table linked.scored_pair as
+        select p.* from linked.scored_pair as p
+        semi join comparand as a on a.comparand_key = p.comparand_key_a
+        semi join comparand as b on b.comparand_key = p.comparand_key_b
+        union all
+        select least(a.comparand_key, b.comparand_key), greatest(a.comparand_key, b.comparand_key), round(match_weight, 4),
+               case {held} end as held
+        from scored as s join comparand as a on a.unique_id = s.unique_id_l join comparand as b on b.unique_id = s.unique_id_r
+        where held is null or held not in ({untold});
+        create or replace table linked.scored_comparand as select comparand_key from comparand;
+        drop table comparand; drop table scored""")
+    return {"pairs compared": compared}
+
+
+def recall(con: duckdb.DuckDBPyConnection, targets: dict[str, Path], version: str) -> None:
+    """What was scored before, where the same model would weigh it the same."""
+    if all(fingerprint_of(targets[name]) == version for name in REMEMBERED):
+        for name in REMEMBERED:
+            con.execute(f"create or replace table linked.{name} as from read_parquet('{targets[name]}')")
+
+
+def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
+    """All that linking reads beside the records: lists of names, thresholds, the day; nothing scored, nothing judged."""
+    con.execute(SHAPES)
+    for name in LISTS:
+        add_table(con, f"standard.{name.removesuffix('s')}", standard.tables[name])
+    for name in SHARES:
+        rows = [{"name": row["name"], "share": float(row["share"])} for row in standard.tables[name]]
+        add_table(con, f"standard.{name.removesuffix('s')}", rows or [{"name": "", "share": 0.0}])
+    linkage = standard.settings["linkage"]
+    for name in ("joined_from", "reviewed_from", "margin", "unlisted_name"):
+        con.execute(f"set variable {name} = ?", [float(linkage[name])])
+    con.execute("set variable model = ?", [model_version(standard)])
+    set_variables(con, standard)
 
 
 def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
