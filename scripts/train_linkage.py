@@ -44,7 +44,7 @@ COMPARISONS = [
         level("given_name_l = given_name_r", "equal", tf_adjustment_column="given_name", tf_adjustment_weight=1.0),
         level(SWAPPED, "given and family name swapped"),
         level("list_has_any(given_forms_l, given_forms_r)", "another form or spelling of it"),
-        level("jaro_winkler_similarity(given_name_l, given_name_r) >= 0.9 or levenshtein(given_joined_l, given_joined_r) <= 1"
+        level("jaro_winkler_similarity(given_name_l, given_name_r) >= 0.9 or damerau_levenshtein(given_joined_l, given_joined_r) <= 1"
               " or (least(length(given_name_l), length(given_name_r)) >= 3"
               "     and (starts_with(given_name_l, given_name_r) or starts_with(given_name_r, given_name_l)))"
               " or (given_skeleton_l = given_skeleton_r and length(given_skeleton_l) >= 3)", "nearly"),
@@ -53,11 +53,11 @@ COMPARISONS = [
     ),
     comparison(
         "family_name",
-        f"family_name_l is null or family_name_r is null or ({SWAPPED})",
+        f"family_name_l is null or family_name_r is null or (family_name_l <> family_name_r and {SWAPPED})",
         level("family_name_l = family_name_r", "equal", tf_adjustment_column="family_name", tf_adjustment_weight=1.0),
         level("family_spelt_l = family_spelt_r", "another spelling of it"),
         level("list_has_any(family_parts_l, family_parts_r)", "one of several"),
-        level("jaro_winkler_similarity(family_name_l, family_name_r) >= 0.9 or levenshtein(family_name_l, family_name_r) <= 1"
+        level("jaro_winkler_similarity(family_name_l, family_name_r) >= 0.9 or damerau_levenshtein(family_name_l, family_name_r) <= 1"
               " or (family_skeleton_l = family_skeleton_r and length(family_skeleton_l) >= 3)", "nearly"),
     ),
     comparison(

@@ -167,7 +167,7 @@ def records(seed: int, per_group: int | dict[str, int], times: float = 1.0, seve
     found.loc[rng.random(n) < 0.01 * times, "gp_practice_code"] = None
     found.loc[rng.random(n) < 0.02 * times, "postcode"] = None
     found.loc[rng.random(n) < 0.01 * times, "sex"] = "9"
-    kept = ["person_no", "ethnic_category", "provider", "local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name",
+    kept = ["person_no", "ethnic_category", "is_borrowed", "provider", "local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name",
             "birth_date", "sex", "postcode", "gp_practice_code"]  # fmt: skip
     return found.iloc[rng.permutation(n)][kept].reset_index(drop=True)
 
@@ -176,14 +176,15 @@ def _numbers(rng: np.random.Generator, found: pd.DataFrame, none: Array, wrong: 
     number, n = found["nhs_number"].to_numpy(dtype=object).copy(), len(found)
     status = np.where(rng.random(n) < 0.92, "01", "02").astype(object)
     someone = number[rng.permutation(n)]
-    sort = rng.choice(3, n, p=[0.70, 0.25, 0.05])
+    sort, borrowed = rng.choice(3, n, p=[0.70, 0.25, 0.05]), np.zeros(n, dtype=bool)
     for at in np.flatnonzero(wrong & ~none).tolist():
         if sort[at] == 0:
             number[at], status[at] = malformed(rng, number[at]), "03"
         elif someone[at] != number[at]:
             number[at], status[at] = someone[at], ("03" if sort[at] == 1 else "01")
+            borrowed[at] = sort[at] == 2
     number[none], status[none] = None, None
-    found["nhs_number"], found["nhs_number_status"] = number, status
+    found["nhs_number"], found["nhs_number_status"], found["is_borrowed"] = number, status, borrowed
 
 
 def malformed(rng: np.random.Generator, number: str) -> str:

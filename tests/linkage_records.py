@@ -38,7 +38,7 @@ def fill(con: duckdb.DuckDBPyConnection, records: pd.DataFrame) -> None:
                null::varchar as exclusion, 1::bigint as n_records
         from given;
         create or replace table truth as
-        select md5(provider || '|' || local_patient_id)::uuid as record_key, person_no, ethnic_category from given""")
+        select md5(provider || '|' || local_patient_id)::uuid as record_key, person_no, ethnic_category, is_borrowed from given""")
     con.unregister("given")
 
 
@@ -65,18 +65,22 @@ class Found:
         return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
 
 
+# A record with somebody else's verified number can be of nobody else: it is reported, and its pairs are set apart.
 PAIRS = """
     create or replace table pair as
     with record as (
-        select t.record_key, t.person_no as true_no, t.ethnic_category, m.person_no, m.local_no, e.local_a as by_number
+        select t.record_key, t.person_no as true_no, t.ethnic_category, t.is_borrowed, m.person_no, m.local_no,
+               e.local_a as by_number
         from truth as t join linked.person_member as m using (record_key)
         left join linked.number_edge as e on e.local_b = m.local_no
     )
-    select a.true_no = b.true_no as is_true, a.person_no = b.person_no as is_joined, a.by_number = b.by_number is true as is_by_number,
+    select a.true_no = b.true_no as is_true, a.person_no = b.person_no as is_joined,
+           coalesce(a.by_number = b.by_number, false) as is_by_number, a.is_borrowed or b.is_borrowed as is_apart,
            a.ethnic_category, a.record_key as record_key_a, b.record_key as record_key_b
-    from record as a join record as b on a.record_key < b.record_key and a.true_no = b.true_no
+    from record as a join record as b on a.record_key < b.record_key and (a.true_no = b.true_no)
     union
-    select a.true_no = b.true_no, a.person_no = b.person_no, a.by_number = b.by_number is true, a.ethnic_category, a.record_key, b.record_key
+    select a.true_no = b.true_no, a.person_no = b.person_no, coalesce(a.by_number = b.by_number, false), a.is_borrowed or b.is_borrowed,
+           a.ethnic_category, a.record_key, b.record_key
     from record as a join record as b on a.record_key < b.record_key and a.person_no = b.person_no"""
 
 
@@ -86,8 +90,8 @@ def judge(con: duckdb.DuckDBPyConnection) -> dict[tuple[str, str], Found]:
     found = {}
     for which, where in (("all pairs", "true"), ("not by number", "not is_by_number")):
         rows = con.execute(f"""
-            select coalesce(ethnic_category, 'everyone'), count(*) filter (is_true), count(*) filter (is_joined),
-                   count(*) filter (is_true and is_joined)
+            select coalesce(ethnic_category, 'everyone'), count(*) filter (is_true and (is_joined or not is_apart)),
+                   count(*) filter (is_joined), count(*) filter (is_true and is_joined)
             from pair where {where} group by grouping sets ((), (ethnic_category))""").fetchall()
         found |= {(group, which): Found(*counts) for group, *counts in rows}
     return found

@@ -23,7 +23,7 @@ KEPT = ("edge", "conflict", "person", "person_record", "in_force")
 REMEMBERED = ("scored_pair", "scored_comparand")  # what was compared, and what came of it: for the next run
 FOLDER = HERE / "linked"
 # The files that read what scoring found, and those that read the clusters; all others come before.
-WEIGHED = ("scored_edge", "undecided", "told_apart", "judged_edge", "accepted_edge")
+WEIGHED = ("scored_edge", "choice", "told_apart", "judged_edge", "accepted_edge")
 CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict")
 LISTS = ("nicknames", "transliterations", "placeholder_names", "pseudo_postcodes")
 SHARES = ("given_name_shares", "family_name_shares")

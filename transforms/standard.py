@@ -35,7 +35,7 @@ TABLES = {
     "index_items": "field threshold missing invalid source",
     "staleness": "field months review_on source",
     "national_vodim": "field vocabulary place pattern vodim source",
-    "linkage/nicknames": "short_form name",
+    "linkage/nicknames": "short_form name source",
     "linkage/transliterations": "spelling name",
     "linkage/placeholder_names": "words where",
     "linkage/given_name_shares": "name share",

@@ -1,5 +1,5 @@
 -- One row per person at one provider whose identity contradicts another record, or may be another's: reported, never merged.
--- after: person_member, number_claim, undecided
+-- after: person_member, number_claim, choice
 with settled as (
     -- Of those who hold a number beside another birth date: whom another reason joined to a holder who agrees.
     select distinct c.local_no from linked.number_claim as c
@@ -26,4 +26,5 @@ union all
 select distinct n.record_key, n.provider, 'perhaps another: ' || u.reason
 from unjoined as u join linked.numbered_person as n on n.local_no = u.local_a or n.local_no = u.local_b
 union all
-select n.record_key, n.provider, 'fits two people nearly as well' from linked.undecided as u join linked.numbered_person as n using (local_no)
+select n.record_key, n.provider, 'fits two people nearly as well' from linked.choice as u join linked.numbered_person as n using (local_no)
+where u.number is null
