@@ -67,7 +67,7 @@ COMPARISONS = [
         level("birth_date_l = birth_date_r", "equal, the first of January"),
         level("birth_dates_agree(birth_date_l, birth_date_r)", "day and month swapped"),
         level("birth_year_l = birth_year_r and (birth_day_l = 101 or birth_day_r = 101)", "one is the first of January of that year"),
-        level(f"{DATE} = 1 and (abs(birth_year_l - birth_year_r) <= 1 or abs(birth_year_l - birth_year_r) % 10 = 0)", "one part differs"),
+        level(f"{DATE} = 1 and (abs(birth_year_l - birth_year_r) <= 1 or abs(birth_year_l - birth_year_r) = 10)", "one part differs"),
     ),
     comparison(
         "sex",
@@ -104,9 +104,13 @@ RULES = [
     f"{DAY} and l.postcode = r.postcode",
     f"{DAY} and l.practice = r.practice",
     "l.postcode = r.postcode and l.given_skeleton = r.given_skeleton",
+    "l.postcode = r.postcode and l.family_name = r.family_name and l.birth_year = r.birth_year",
+    "l.postcode = r.postcode and l.given_name = r.family_name",
     "l.given_name = r.given_name and l.family_name = r.family_name and l.birth_year = r.birth_year",
     "l.given_name = r.given_name and l.family_name = r.family_name and l.birth_day = r.birth_day",
-    "l.given_name = r.given_name and l.family_name = r.family_name and l.practice = r.practice",
+    "l.practice = r.practice and l.given_skeleton = r.given_skeleton and l.family_skeleton = r.family_skeleton and l.birth_year = r.birth_year",
+    "l.digits_end = r.number_end",
+    "l.digits_begin = r.number_begin",
 ]
 # What pairs that a number joins cannot teach, by level from the top: m, u.
 BY_HAND = {

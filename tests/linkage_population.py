@@ -114,7 +114,8 @@ def people(seed: int, per_group: int | dict[str, int]) -> pd.DataFrame:
         home[at], family[at] = home[at - 1], family[at - 1]
         if kind[at] == "twin":
             given[at] = next((name for name in (given[at], second[at]) if name != given[at - 1]), "Sam")
-            born[at] = born[at - 1]
+            born[at], second[at] = born[at - 1], second[at] if second[at] != given[at - 1] else "Lee"
+            second[at - 1] = second[at - 1] if second[at - 1] != given[at] else "Lee"  # nobody gives one twin the other's name
         elif kind[at] == "namesake":
             given[at], sex[at] = given[at - 1], sex[at - 1]
             born[at] = born[at - 1] - np.timedelta64(int(rng.integers(18, 40) * 365.25), "D")

@@ -25,6 +25,7 @@ select s.*, coalesce(g.share, getvariable('unlisted_name')) as tf_given_name,
        coalesce(f.share, getvariable('unlisted_name')) as tf_family_name,
        year(birth_date) as birth_year, month(birth_date) * 100 + day(birth_date) as birth_day,
        left(postcode, length(postcode) - 2) as sector, left(postcode, length(postcode) - 3) as district,
+       right(digits, 6) as digits_end, left(digits, 8) as digits_begin, right(number, 6) as number_end, left(number, 8) as number_begin,
        case when is_key_stable then provider end as register,
        md5(concat_ws('|', values_key, provider, record_key, is_verified, coalesce(digits, ''), is_key_stable))::uuid as comparand_key
 from said as s
