@@ -1,6 +1,7 @@
 """Train the linkage model on invented people and write it, with its term frequencies, to standards/linkage.
 
-    python scripts/train_linkage.py
+    python scripts/train_linkage.py              the model of this service
+    python scripts/train_linkage.py --febrl      that of the FEBRL 4 files, for a test
 
 Weights of agreement by chance (u) come from pairs of different people; weights of agreement between records of one person
 (m) from pairs that a verified number joins, as they would in a real lake: nothing reads the truth about who is who. What
@@ -31,11 +32,14 @@ def level(sql: str, label: str, **more: Any) -> dict[str, Any]:
 
 def comparison(name: str, null: str, *levels: dict[str, Any]) -> dict[str, Any]:
     nothing = level("ELSE", "nothing agrees")
-    return {"output_column_name": name, "comparison_levels": [level(null, "not known", is_null_level=True), *levels, nothing]}
+    return {
+        "output_column_name": name,
+        "comparison_levels": [level(null, "not known", is_null_level=True), *levels, nothing],
+    }
 
 
 SWAPPED = "list_has_any(given_words_l, family_words_r) and list_has_any(family_words_l, given_words_r)"
-DATE = "(year(birth_date_l) <> year(birth_date_r))::int + (month(birth_date_l) <> month(birth_date_r))::int + (day(birth_date_l) <> day(birth_date_r))::int"
+DATE = " + ".join(f"({part}(birth_date_l) <> {part}(birth_date_r))::int" for part in ("year", "month", "day"))
 NEAR = "damerau_levenshtein(coalesce(number_l, digits_l), coalesce(number_r, digits_r)) <= 1 and (number_l is not null or number_r is not null)"
 COMPARISONS = [
     comparison(
@@ -114,42 +118,52 @@ RULES = [
 ]
 # What pairs that a number joins cannot teach, by level from the top: m, u.
 BY_HAND = {
-    "place": [(None, 2e-5), (None, 3e-4), (None, 8e-3), (None, 1e-2), (None, 0.98)],  # as in a region of a million, not in a small sample
+    "place": [
+        (None, 2e-5),
+        (None, 3e-4),
+        (None, 8e-3),
+        (None, 1e-2),
+        (None, 0.98),
+    ],  # as in a region of a million, not in a small sample
     "number": [(0.97, 2e-7), (0.016, 5e-6), (0.014, 1.0)],
     "register": [(0.004, None), (0.996, None)],
 }
 
 
-def settings() -> dict[str, Any]:
+def settings(comparisons: list[dict[str, Any]], rules: list[str]) -> dict[str, Any]:
     """The untrained model."""
     return {
         "link_type": "dedupe_only",
         "unique_id_column_name": "unique_id",
         "probability_two_random_records_match": PRIOR,
         "retain_matching_columns": False,
-        "comparisons": COMPARISONS,
-        "blocking_rules_to_generate_predictions": [{"blocking_rule": rule, "sql_dialect": "duckdb"} for rule in RULES],
+        "comparisons": comparisons,
+        "blocking_rules_to_generate_predictions": [{"blocking_rule": rule, "sql_dialect": "duckdb"} for rule in rules],
     }
 
 
-def learn(con: duckdb.DuckDBPyConnection, table: str, label: str) -> dict[str, Any]:
+def learn(
+    con: duckdb.DuckDBPyConnection, table: str, label: str, untrained: dict[str, Any], by_hand: dict[str, Any]
+) -> dict[str, Any]:
     """u from pairs of one row a label, m from pairs of equal labels. Returns the trained model as Splink's JSON."""
     logging.getLogger("splink").setLevel(logging.CRITICAL + 1)
     from splink import DuckDBAPI, Linker
 
-    con.execute(f"create or replace table apart as from {table} qualify row_number() over (partition by {label} order by unique_id) = 1")
+    con.execute(
+        f"create or replace table apart as from {table} qualify row_number() over (partition by {label} order by unique_id) = 1"
+    )
     con.execute(f"create or replace table together as from {table} where {label} is not null")
     api = DuckDBAPI(connection=con)
-    by_chance = Linker(api.register("apart"), settings(), log_level=None, validate_settings=False)
+    by_chance = Linker(api.register("apart"), untrained, log_level=None, validate_settings=False)
     by_chance.training.estimate_u_using_random_sampling(max_pairs=5e6, seed=1)
-    by_person = Linker(api.register("together"), settings(), log_level=None, validate_settings=False)
+    by_person = Linker(api.register("together"), untrained, log_level=None, validate_settings=False)
     by_person.training.estimate_m_from_label_column(label)
     u, m = by_chance.misc.save_model_to_json(), by_person.misc.save_model_to_json()
     for one, other in zip(m["comparisons"], u["comparisons"], strict=True):
         known = [item for item in one["comparison_levels"] if not item.get("is_null_level")]
         chance = [item for item in other["comparison_levels"] if not item.get("is_null_level")]
-        by_hand = BY_HAND.get(one["output_column_name"], [(None, None)] * len(known))
-        for mine, theirs, (set_m, set_u) in zip(known, chance, by_hand, strict=True):
+        given = by_hand.get(one["output_column_name"], [(None, None)] * len(known))
+        for mine, theirs, (set_m, set_u) in zip(known, chance, given, strict=True):
             mine["m_probability"] = max(set_m or mine.get("m_probability", 0), LEAST_M)
             mine["u_probability"] = max(set_u or theirs.get("u_probability", 0), LEAST_U if not set_u else 0)
             for name in ("m_probability", "u_probability"):
@@ -159,18 +173,16 @@ def learn(con: duckdb.DuckDBPyConnection, table: str, label: str) -> dict[str, A
     return m
 
 
-def main() -> None:
+def from_invented() -> None:
+    """The model of this service, and how common names are."""
     from tests import linkage_records
-    from tests.linkage_population import records, rows
+    from tests.linkage_population import census, records
     from transforms.link import CLUSTERED, WEIGHED
     from transforms.link import FOLDER as FILES
     from transforms.sqlfolder import ordered, run_file
 
-    census = rows("demo/ethnic_category_by_local_authority.csv")
-    census = census.assign(people=census["people"].astype(int)).groupby("ethnic_category")["people"].sum()
-    sizes = {code: max(LEAST, int(TOTAL * n / census.sum())) for code, n in census.items()}
     con = linkage_records.database()
-    linkage_records.fill(con, records(SEED, sizes))
+    linkage_records.fill(con, records(SEED, census(TOTAL, LEAST)))
     for path in ordered(FILES):
         if path.stem not in (*WEIGHED, *CLUSTERED):
             run_file(con, path)
@@ -180,14 +192,75 @@ def main() -> None:
             group by 1 having count(*) >= 12 order by 1""").fetchall()  # fmt: skip
         with open(FOLDER / f"{target}.csv", "w", encoding="utf-8", newline="") as handle:
             csv.writer(handle, lineterminator="\n").writerows([("name", "share"), *found])
-    con.execute("create or replace table learnt_from as select *, local_no as unique_id, case when is_verified then number end as label from linked.comparand")
-    model = learn(con, "learnt_from", "label")
-    (FOLDER / "people.json").write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
+    con.execute(
+        "create or replace table learnt_from as select *, local_no as unique_id, case when is_verified then number end as label from linked.comparand"
+    )
+    model = learn(con, "learnt_from", "label", settings(COMPARISONS, RULES), BY_HAND)
+    write(FOLDER / "people.json", model)
+
+
+def write(path: Path, model: dict[str, Any]) -> None:
+    """Write a trained model, and tell its weights."""
+    path.write_text(json.dumps(model, indent=1) + "\n", encoding="utf-8")
     for item in model["comparisons"]:
         for one in item["comparison_levels"]:
             if not one.get("is_null_level"):
-                print(f"{item['output_column_name']:12} {one['label_for_charts']:36} m {one['m_probability']:<10} u {one['u_probability']}")
+                print(
+                    f"{item['output_column_name']:12} {one['label_for_charts']:36} m {one['m_probability']:<10} u {one['u_probability']}"
+                )
+
+
+# FEBRL 4: other columns, the same code. Its social security number stands where the NHS number does.
+def alike(name: str, *more: dict[str, Any]) -> dict[str, Any]:
+    close = f"jaro_winkler_similarity({name}_l, {name}_r) >= 0.88 or damerau_levenshtein({name}_l, {name}_r) <= 1"
+    return comparison(
+        name,
+        f"{name}_l is null or {name}_r is null",
+        level(f"{name}_l = {name}_r", "equal"),
+        *more,
+        level(close, "nearly"),
+    )
+
+
+def turned(one: str, other: str) -> dict[str, Any]:
+    return level(f"{one}_l = {other}_r and {other}_l = {one}_r", "swapped")
+
+
+FEBRL_COMPARISONS = [
+    alike("given_name", turned("given_name", "surname")),
+    alike("surname"),
+    alike("date_of_birth"),
+    alike("address_1", turned("address_1", "address_2")),
+    alike("suburb"),
+    alike("postcode"),
+    alike("street_number"),
+    alike("soc_sec_id"),
+]
+FEBRL_RULES = [
+    "l.soc_sec_id = r.soc_sec_id",
+    "l.date_of_birth = r.date_of_birth",
+    "l.surname = r.surname and l.given_name = r.given_name",
+    "l.surname = r.given_name and l.given_name = r.surname",
+    "l.surname = r.surname and l.postcode = r.postcode",
+    "l.given_name = r.given_name and l.postcode = r.postcode",
+    "l.given_name = r.given_name and l.suburb = r.suburb",
+    "l.surname = r.surname and l.suburb = r.suburb",
+    "l.address_1 = r.address_1 and l.street_number = r.street_number",
+    "l.address_1 = r.address_1 and l.postcode = r.postcode",
+]
+FEBRL_BY_HAND = {"soc_sec_id": [(0.9, 1e-6), (0.08, 1e-5), (0.02, 1.0)]}
+
+
+def from_febrl() -> None:
+    """A model for the FEBRL 4 files, learnt without reading who is who."""
+    from tests.febrl import comparands
+
+    con = duckdb.connect()
+    comparands(con)
+    untrained = settings(FEBRL_COMPARISONS, FEBRL_RULES) | {"probability_two_random_records_match": 1e-4}
+    con.execute("create or replace table learnt_from as select *, soc_sec_id as label from to_compare")
+    write(ROOT / "tests" / "febrl4.json", learn(con, "learnt_from", "label", untrained, FEBRL_BY_HAND))
 
 
 if __name__ == "__main__":
-    main()
+    from_febrl() if sys.argv[1:] == ["--febrl"] else from_invented()

@@ -14,7 +14,21 @@ from transforms.standard import ROOT
 
 Array = np.ndarray
 TODAY = np.datetime64("2026-09-30")
-PRACTICES, TRUSTS, OTHERS = [f"ZP{n:03d}" for n in range(1, 22)], [f"ZZ{n}" for n in range(1, 9)], ["ZM01", "ZC01", "ZL01", "ZV01", "ZF01"]
+PRACTICES, TRUSTS, OTHERS = (
+    [f"ZP{n:03d}" for n in range(1, 22)],
+    [f"ZZ{n}" for n in range(1, 9)],
+    ["ZM01", "ZC01", "ZL01", "ZV01", "ZF01"],
+)
+COLUMNS = [
+    "person_no",
+    "ethnic_category",
+    "is_borrowed",
+    "provider",
+    "local_patient_id",
+    "nhs_number",
+    "nhs_number_status",
+]
+COLUMNS += ["given_name", "family_name", "birth_date", "sex", "postcode", "gp_practice_code"]
 PLACES_OF_A_PRACTICE = 400  # about 5,000 people
 # Per record: shares of the whole population; a group's own share is this times its weight for the kind of fault.
 RATES = {"no number": 0.08, "wrong number": 0.02, "name": 0.10, "moved": 0.12, "birth date": 0.03}
@@ -28,7 +42,17 @@ WEIGHTS = {
     "birth date": {"british": 0.7, "african": 1.5, "any_other_p": 1.4, "any_other_s": 1.6, "arab": 1.4, "bangladeshi": 1.4},
 }  # fmt: skip
 ABROAD = {"african", "any_other_p", "any_other_s", "arab", "bangladeshi", "any_other_l"}  # where 1 January is common
-TURNED = {"chinese", "african", "any_other_p", "arab", "bangladeshi", "pakistani", "any_other_l", "any_other_s", "indian"}
+TURNED = {
+    "chinese",
+    "african",
+    "any_other_p",
+    "arab",
+    "bangladeshi",
+    "pakistani",
+    "any_other_l",
+    "any_other_s",
+    "indian",
+}
 SPELT = """mohammed muhammad mohamed mohammad muhammed mohamad mahammad|hussain hussein husain hossain husayn|ahmed ahmad ahmet
 ahmmed|yusuf yousef youssef yusef|ibrahim ebrahim ibraheem|ali aly|hassan hasan hassen|khadija khadijah kadija|fatima fatimah
 fatema fathima|aisha ayesha aysha aishah|choudhury chowdhury chaudhry choudhry|begum begam begom|uddin udin ud-din|miah mia
@@ -77,8 +101,18 @@ def numbers(rng: np.random.Generator, n: int) -> Array:
     return text([f"{stem:09d}{digit}" for stem, digit in zip(stems[good][:n].tolist(), check[good][:n].tolist())])
 
 
-def people(seed: int, per_group: int | dict[str, int]) -> pd.DataFrame:
-    """Everybody, once: with families under one roof, twins, parents and children of one name, and common names."""
+def census(total: int, least: int = 0) -> dict[str, int]:
+    """How many of `total` people are of each ethnic category, as in the demonstration's fifteen local authorities."""
+    counted = rows("demo/ethnic_category_by_local_authority.csv")
+    counted = counted.assign(people=counted["people"].astype(int)).groupby("ethnic_category")["people"].sum()
+    return {code: max(least, int(total * n / counted.sum())) for code, n in counted.items()}
+
+
+def people(seed: int, per_group: int | dict[str, int], many_names: bool = False) -> pd.DataFrame:
+    """Everybody, once: with families under one roof, twins, parents and children of one name, and common names.
+
+    `many_names`: as many different names as a large population has; without it, the few of the lists.
+    """
     rng = np.random.default_rng([seed, 7])
     communities = rows("demo/communities.csv")
     categories = list(dict.fromkeys(communities["ethnic_category"]))
@@ -87,8 +121,8 @@ def people(seed: int, per_group: int | dict[str, int]) -> pd.DataFrame:
     n = len(made)
     made["community"] = ""
     for code, part in communities.groupby("ethnic_category"):
-        at, share = np.flatnonzero(made["ethnic_category"] == code), part["share"].astype(float).to_numpy()
-        made.loc[at, "community"] = rng.choice(part["community"].to_numpy(), len(at), p=share / share.sum())
+        of, share = np.flatnonzero(made["ethnic_category"] == code), part["share"].astype(float).to_numpy()
+        made.loc[of, "community"] = rng.choice(part["community"].to_numpy(), len(of), p=share / share.sum())
     made["sex"] = text(["1", "2"])[rng.integers(2, size=n)]
     names = rows("demo/names.csv").groupby(["community", "kind"])["name"].agg(list)
     given, second, family = np.empty(n, dtype=object), np.empty(n, dtype=object), np.empty(n, dtype=object)
@@ -97,7 +131,15 @@ def people(seed: int, per_group: int | dict[str, int]) -> pd.DataFrame:
         family[here] = draw(rng, names[community, "family"], len(here))
         for sex, kind in (("1", "given_male"), ("2", "given_female")):
             of = here[(made["sex"].to_numpy()[here] == sex)]
-            given[of], second[of] = draw(rng, names[community, kind], len(of)), draw(rng, names[community, kind], len(of))
+            given[of], second[of] = (
+                draw(rng, names[community, kind], len(of)),
+                draw(rng, names[community, kind], len(of)),
+            )
+    if many_names:  # every second person has a name of which there are a hundred times as many
+        for names_of in (given, second, family):
+            rare = np.flatnonzero(rng.random(n) < 0.5)
+            endings = text([a + b for a in "bdfgklmnrstvz" for b in ("a", "e", "i", "o", "ul", "en", "er", "is")])
+            names_of[rare] = names_of[rare] + endings[rng.integers(len(endings), size=len(rare))]
     double = rng.random(n) < np.where(made["community"].isin(["italian", "caribbean", "british"]), 0.05, 0.02)
     family[double] = text([f"{a}-{b}" for a, b in zip(family[double], family[rng.permutation(n)][double])])
     age = 95 * rng.beta(1.1, 1.6, n)
@@ -115,7 +157,9 @@ def people(seed: int, per_group: int | dict[str, int]) -> pd.DataFrame:
         if kind[at] == "twin":
             given[at] = next((name for name in (given[at], second[at]) if name != given[at - 1]), "Sam")
             born[at], second[at] = born[at - 1], second[at] if second[at] != given[at - 1] else "Lee"
-            second[at - 1] = second[at - 1] if second[at - 1] != given[at] else "Lee"  # nobody gives one twin the other's name
+            second[at - 1] = (
+                second[at - 1] if second[at - 1] != given[at] else "Lee"
+            )  # nobody gives one twin the other's name
         elif kind[at] == "namesake":
             given[at], sex[at] = given[at - 1], sex[at - 1]
             born[at] = born[at - 1] - np.timedelta64(int(rng.integers(18, 40) * 365.25), "D")
@@ -141,9 +185,11 @@ def postcodes(place: Array) -> Array:
     return text([f"ZT{p // 200 + 1} {p // 25 % 8 + 1}{letters[p % 25 // 5]}{letters[p % 5]}" for p in place.tolist()])
 
 
-def records(seed: int, per_group: int | dict[str, int], times: float = 1.0, several: int = 3) -> pd.DataFrame:
+def records(
+    seed: int, per_group: int | dict[str, int], times: float = 1.0, several: int = 3, many_names: bool = False
+) -> pd.DataFrame:
     """`several` records of everybody, each with its faults; `times` multiplies every rate. Columns as in harmonised.patient."""
-    whole = people(seed, per_group)
+    whole = people(seed, per_group, many_names)
     rng = np.random.default_rng([seed, 11])
     found = whole.loc[whole.index.repeat(several)].reset_index(drop=True)
     n, which = len(found), np.tile(np.arange(several), len(whole))
@@ -168,9 +214,7 @@ def records(seed: int, per_group: int | dict[str, int], times: float = 1.0, seve
     found.loc[rng.random(n) < 0.01 * times, "gp_practice_code"] = None
     found.loc[rng.random(n) < 0.02 * times, "postcode"] = None
     found.loc[rng.random(n) < 0.01 * times, "sex"] = "9"
-    kept = ["person_no", "ethnic_category", "is_borrowed", "provider", "local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name",
-            "birth_date", "sex", "postcode", "gp_practice_code"]  # fmt: skip
-    return found.iloc[rng.permutation(n)][kept].reset_index(drop=True)
+    return found.iloc[rng.permutation(n)][COLUMNS].reset_index(drop=True)
 
 
 def _numbers(rng: np.random.Generator, found: pd.DataFrame, none: Array, wrong: Array) -> None:
@@ -209,7 +253,9 @@ def _move(rng: np.random.Generator, found: pd.DataFrame, moved: Array) -> None:
     changes = moved & (rng.random(n) < np.where(near, 0.35, 0.8))
     practice[changes] = rng.integers(practice.max() + 1, size=changes.sum())
     found["postcode"], found["practice"] = postcodes(place), practice
-    nowhere = found["ethnic_category"].isin(["roma", "gypsy_or_irish_traveller", "any_other_s"]).to_numpy() & (rng.random(n) < 0.03)
+    nowhere = found["ethnic_category"].isin(["roma", "gypsy_or_irish_traveller", "any_other_s"]).to_numpy() & (
+        rng.random(n) < 0.03
+    )
     found.loc[nowhere, "postcode"] = "ZZ99 3VZ"
 
 
@@ -222,7 +268,9 @@ def _misdate(rng: np.random.Generator, found: pd.DataFrame, wrong: Array) -> Non
         if how == 0 and day.day <= 12:
             day = day.replace(month=day.day, day=day.month)
         elif how == 1:
-            day = day.replace(year=day.year + int(rng.choice([-1, 1, -10, 10], p=[0.4, 0.4, 0.1, 0.1])), day=min(day.day, 28))
+            day = day.replace(
+                year=day.year + int(rng.choice([-1, 1, -10, 10], p=[0.4, 0.4, 0.1, 0.1])), day=min(day.day, 28)
+            )
         elif how == 2:
             day = day.replace(day=int(rng.integers(1, 29)))
         elif how == 3:
@@ -273,9 +321,14 @@ def _respell(rng: np.random.Generator, found: pd.DataFrame, varied: Array) -> No
         else:
             new_given[at] = f"{given[at]} ({given[at][:3]})" if roll < 0.99 else given[at] + "."
     shout = {name: name.upper() for name in {*new_given[plain], *new_family[plain]}}
-    new_given[plain], new_family[plain] = text([shout[x] for x in new_given[plain]]), text([shout[x] for x in new_family[plain]])
+    new_given[plain], new_family[plain] = (
+        text([shout[x] for x in new_given[plain]]),
+        text([shout[x] for x in new_family[plain]]),
+    )
     ascii_only = str.maketrans("ÁÉÍÓÚÂÊÃÇŁáéíóúâêãçłÀÈàè", "AEIOUAEACLaeiouaeaclAEae")
-    new_given[plain], new_family[plain] = (text([x.translate(ascii_only) for x in column[plain]]) for column in (new_given, new_family))
+    new_given[plain], new_family[plain] = (
+        text([x.translate(ascii_only) for x in column[plain]]) for column in (new_given, new_family)
+    )
     found["given_name"], found["family_name"] = new_given, new_family
 
 

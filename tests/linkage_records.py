@@ -58,12 +58,6 @@ class Found:
     def recall(self) -> float:
         return self.right / self.true if self.true else 1.0
 
-    def interval(self) -> tuple[float, float]:
-        """Wilson's 95 % interval of recall."""
-        n, p, z = self.true, self.recall, 1.96
-        middle, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-        return (middle - half) / (1 + z * z / n), (middle + half) / (1 + z * z / n)
-
 
 # A record with somebody else's verified number can be of nobody else: it is reported, and its pairs are set apart.
 PAIRS = """
@@ -114,3 +108,23 @@ def linked_records(records: pd.DataFrame) -> duckdb.DuckDBPyConnection:
     fill(con, records)
     link_tables(con, load())
     return con
+
+
+def gaps(con: duckdb.DuckDBPyConnection, which: str) -> dict[str, tuple[float, float]]:
+    """Ethnic category -> how much smaller its recall is than the best, and the lower end of that gap's 95 % interval.
+
+    People are drawn, not pairs: the pairs of one person are found or missed together, so each person counts once.
+    """
+    where = "true" if which == "all pairs" else "not is_by_number"
+    rows = con.execute(f"""
+        with person as (
+            select p.ethnic_category, t.person_no, count(*) as n, count(*) filter (p.is_joined) as found
+            from pair as p join truth as t on t.record_key = p.record_key_a
+            where p.is_true and (p.is_joined or not p.is_apart) and {where} group by all
+        ),
+        share as (select *, sum(found) over g / sum(n) over g as recall from person window g as (partition by ethnic_category))
+        select ethnic_category, any_value(recall), sum((found - recall * n) ** 2) / sum(n) ** 2 from share group by 1""").fetchall()
+    best, spread = max((recall, variance) for _, recall, variance in rows)
+    return {
+        group: (best - recall, best - recall - 1.96 * math.sqrt(variance + spread)) for group, recall, variance in rows
+    }

@@ -17,8 +17,8 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
     """
     nodes = con.execute("select local_no from linked.numbered_person order by local_no").fetchnumpy()["local_no"]
     edges = con.execute("select local_a, local_b from linked.accepted_edge").fetchnumpy()
-    at_a, at_b = np.searchsorted(nodes, edges["local_a"]), np.searchsorted(nodes, edges["local_b"])
-    found = components(len(nodes), at_a, at_b)
+    sides = nodes.searchsorted(np.stack([edges["local_a"], edges["local_b"]]))
+    found = components(len(nodes), sides)
     _install(con, nodes, found)
     for members, joined in _resolved(con):
         # The rest of a component that was cut is numbered anew, each part by the smallest in it.
@@ -27,12 +27,12 @@ def cluster(con: duckdb.DuckDBPyConnection) -> None:
     _install(con, nodes, found)
 
 
-def components(n: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """For each of n nodes the smallest node that edges lead to."""
+def components(n: int, sides: np.ndarray) -> np.ndarray:
+    """For each of n nodes the smallest node that edges (two rows: their ends) lead to."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    graph = coo_array((np.ones(len(a), dtype=np.int8), (a, b)), shape=(n, n))
+    graph = coo_array((np.ones(sides.shape[1], dtype=np.int8), (sides[0], sides[1])), shape=(n, n))
     _, label = connected_components(graph, directed=False)
     _, first = np.unique(label, return_index=True)
     return first[label]
@@ -40,7 +40,9 @@ def components(n: int, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def _install(con: duckdb.DuckDBPyConnection, nodes: np.ndarray, found: np.ndarray) -> None:
     con.register("clustered", pa.table({"local_no": nodes, "cluster_no": nodes[found] if len(nodes) else nodes}))
-    con.execute("create or replace table linked.cluster as select local_no::integer as local_no, cluster_no::integer as cluster_no from clustered")
+    con.execute(
+        "create or replace table linked.cluster as select local_no::integer as local_no, cluster_no::integer as cluster_no from clustered"
+    )
     con.unregister("clustered")
 
 

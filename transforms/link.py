@@ -14,26 +14,15 @@ from transforms.cluster import cluster
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
 from transforms.lake import Lake, install
 from transforms.receive import today
-from transforms.score import read_model, score
 from transforms.sqlfolder import ordered, run_file
-from transforms.sqltext import text
 from transforms.standard import Standard
+from transforms.weigh import LISTS, REMEMBERED, SHAPES, SHARES, model_version, recall, weigh
 
 KEPT = ("edge", "conflict", "person", "person_record", "in_force")
-REMEMBERED = ("scored_pair", "scored_comparand")  # what was compared, and what came of it: for the next run
 FOLDER = HERE / "linked"
 # The files that read what scoring found, and those that read the clusters; all others come before.
 WEIGHED = ("scored_edge", "choice", "told_apart", "judged_edge", "accepted_edge")
 CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict")
-LISTS = ("nicknames", "transliterations", "placeholder_names", "pseudo_postcodes")
-SHARES = ("given_name_shares", "family_name_shares")
-SHAPES = """
-    create schema if not exists linked;
-    create or replace table linked.scored_pair (comparand_key_a uuid, comparand_key_b uuid, weight double, held varchar);
-    create or replace table linked.scored_comparand (comparand_key uuid);
-    create or replace table linked.decision (
-        record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, verdict varchar)"""
-SCORING = ("score.py", "linked/comparand.sql", "linked/name.sql", "macros.sql")
 
 
 def linked_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -50,15 +39,6 @@ def linked_fingerprint(standard: Standard, lake: Lake) -> str:
     code = fingerprint.code("link.py", "cluster.py", "linked", "stages.sql")
     settings = [standard.settings[name] for name in ("nhs_number", "linkage")]
     return fingerprint.of(patients, agreements, layouts, settings, model_version(standard), code)
-
-
-def model_version(standard: Standard) -> str:
-    """What a weight hangs on beside the two records: the model, the lists it reads, and the code."""
-    linkage = standard.settings["linkage"]
-    model = (standard.folder / "linkage" / linkage["model"]).read_text(encoding="utf-8")
-    lists = [standard.tables[name] for name in (*LISTS, *SHARES)]
-    settings = [linkage[name] for name in ("reviewed_from", "unlisted_name", "held")]
-    return fingerprint.of(model, lists, settings, fingerprint.code(*SCORING))[:12]
 
 
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
@@ -93,7 +73,7 @@ def link_tables(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str,
     for path in files:
         if path.stem not in (*WEIGHED, *CLUSTERED):
             run_file(con, path)
-    counts = compare(con, standard)
+    counts = weigh(con, standard)
     for path in files:
         if path.stem in WEIGHED:
             run_file(con, path)
@@ -102,39 +82,6 @@ def link_tables(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str,
         if path.stem in CLUSTERED:
             run_file(con, path)
     return counts
-
-
-def compare(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
-    """linked.scored_pair and linked.scored_comparand brought up to date: what is new is compared with everything."""
-    linkage = standard.settings["linkage"]
-    model = read_model(standard.folder / "linkage" / linkage["model"])
-    con.execute("""
-        create or replace temp table comparand as
-        select c.*, c.local_no as unique_id, s.comparand_key is null as is_new
-        from linked.comparand as c left join linked.scored_comparand as s using (comparand_key)""")
-    compared = score(con, model, float(linkage["reviewed_from"]))
-    held = " ".join(f"when {item['when']} then {text(item['reason'])}" for item in linkage["held"])
-    untold = ", ".join(text(item["reason"]) for item in linkage["held"] if not item["is_told"])
-    con.execute(f"""
-        create or replace table linked.scored_pair as
-        select p.* from linked.scored_pair as p
-        semi join comparand as a on a.comparand_key = p.comparand_key_a
-        semi join comparand as b on b.comparand_key = p.comparand_key_b
-        union all
-        select least(a.comparand_key, b.comparand_key), greatest(a.comparand_key, b.comparand_key), round(match_weight, 4),
-               case {held} end as held
-        from scored as s join comparand as a on a.unique_id = s.unique_id_l join comparand as b on b.unique_id = s.unique_id_r
-        where held is null or held not in ({untold});
-        create or replace table linked.scored_comparand as select comparand_key from comparand;
-        drop table comparand; drop table scored""")
-    return {"pairs compared": compared}
-
-
-def recall(con: duckdb.DuckDBPyConnection, targets: dict[str, Path], version: str) -> None:
-    """What was scored before, where the same model would weigh it the same."""
-    if all(fingerprint_of(targets[name]) == version for name in REMEMBERED):
-        for name in REMEMBERED:
-            con.execute(f"create or replace table linked.{name} as from read_parquet('{targets[name]}')")
 
 
 def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:

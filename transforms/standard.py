@@ -173,7 +173,9 @@ def _load(root: Path, version: str) -> Standard:
 def _read(root: Path, version: str) -> Standard:
     reader = Reader(root)
     folder = root / "standards"
-    tables = {name.split("/")[-1]: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}
+    tables = {
+        name.split("/")[-1]: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()
+    }
     layouts = {path.stem: _layout(reader, path) for path in sorted(folder.glob("layouts/*.yml"))}
     code_files = tuple(sorted(folder.glob("code_systems/*/*.csv")))
     codes, code_maps, classifications = _code_systems(reader, code_files)

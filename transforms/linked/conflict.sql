@@ -9,10 +9,11 @@ with settled as (
     where not c.agrees
 ),
 unjoined as (
-    select e.local_a, e.local_b, case when e.held is not null then e.held
-                                      when e.weight >= getvariable('joined_from') then 'joined elsewhere: two numbers cannot be one person'
-                                      else 'weight between the thresholds' end as reason
-    from linked.edge as e where e.basis = 'score' and not e.is_joined
+    select unnest([local_a, local_b]) as local_no,
+           case when held is not null then held
+                when weight >= getvariable('joined_from') then 'two verified numbers are never one person'
+                else 'too little agrees to join them' end as reason
+    from linked.edge where basis = 'score' and not is_joined
 )
 select record_key, provider, 'birth dates of one local id differ' as reason from linked.numbered_person where has_date_conflict
 union all
@@ -23,8 +24,8 @@ select record_key, provider,
             else 'birth date differs from the one held with the number elsewhere' end
 from linked.number_claim where not agrees and local_no not in (select local_no from settled)
 union all
-select distinct n.record_key, n.provider, 'perhaps another: ' || u.reason
-from unjoined as u join linked.numbered_person as n on n.local_no = u.local_a or n.local_no = u.local_b
+select distinct n.record_key, n.provider, 'perhaps somebody known elsewhere: ' || u.reason
+from unjoined as u join linked.numbered_person as n using (local_no)
 union all
-select n.record_key, n.provider, 'fits two people nearly as well' from linked.choice as u join linked.numbered_person as n using (local_no)
-where u.number is null
+select n.record_key, n.provider, 'fits two people nearly as well' from linked.choice as c join linked.numbered_person as n using (local_no)
+where c.number is null
