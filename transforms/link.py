@@ -35,10 +35,11 @@ def linked_fingerprint(standard: Standard, lake: Lake) -> str:
         for row in standard.tables["agreements"]
         if row["from"] <= today() and (not row["to"] or row["to"] >= today())
     ]
+    judged = [fingerprint_of(path) for path in sorted(lake.path("judged").glob("*.parquet"))]
     layouts = [(n, la.content, la["nhs_number_traced"], la["restarts"]) for n, la in standard.layouts.items()]
     code = fingerprint.code("link.py", "cluster.py", "linked", "stages.sql")
     settings = [standard.settings[name] for name in ("nhs_number", "linkage")]
-    return fingerprint.of(patients, agreements, layouts, settings, model_version(standard), code)
+    return fingerprint.of(patients, agreements, judged, layouts, settings, model_version(standard), code)
 
 
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
@@ -54,6 +55,7 @@ def link(standard: Standard, lake: Lake) -> dict[str, int]:
             add_views(con, lake, standard, "harmonised")
             prepare(con, standard)
             recall(con, targets, model_version(standard))
+            decide(con, lake)
             counts = link_tables(con, standard)
             with lake.workspace() as work:
                 for name in KEPT:
@@ -97,6 +99,24 @@ def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         con.execute(f"set variable {name} = ?", [float(linkage[name])])
     con.execute("set variable model = ?", [model_version(standard)])
     set_variables(con, standard)
+
+
+def decide(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
+    """linked.decision: what reviewers said last of each pair, from either side."""
+    if files := [str(path) for path in sorted(lake.path("judged").glob("*.parquet"))]:
+        con.execute(
+            """
+            create or replace table linked.decision as
+            with last as (
+                select * from read_parquet(?, filename = true)
+                qualify row_number() over (partition by least(record_key_a, record_key_b), greatest(record_key_a, record_key_b)
+                                           order by filename desc, line desc) = 1
+            )
+            select record_key_a, record_key_b, values_key_a, values_key_b, is_same from last where is_same is not null
+            union all
+            select record_key_b, record_key_a, values_key_b, values_key_a, is_same from last where is_same is not null""",
+            [files],
+        )
 
 
 def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:

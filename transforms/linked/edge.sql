@@ -6,7 +6,8 @@ with told as (
     union all
     select local_a, local_b, 'score', weight, held, comparand_key_a, comparand_key_b from linked.scored_edge
 )
-select t.*, a.record_key as record_key_a, b.record_key as record_key_b, ca.cluster_no = cb.cluster_no as is_joined,
+select t.*, a.record_key as record_key_a, b.record_key as record_key_b,
+       a.values_key as values_key_a, b.values_key as values_key_b, ca.cluster_no = cb.cluster_no as is_joined,
        case when t.basis = 'score' then getvariable('model') end as model
 from told as t
 join linked.numbered_person as a on a.local_no = t.local_a
