@@ -71,6 +71,13 @@ def parser() -> argparse.ArgumentParser:
     keys.add_argument("--init", action="store_true", help="make the keys of a new lake")
     postcodes = add("postcodes", "Bring a postcode directory into the lake.")
     postcodes.add_argument("file", type=Path, help="CSV with the columns postcode and lsoa21_code")
+    review = add(
+        "review", "Pairs of records that may be one person: list them for reviewers, take in what they decided."
+    )
+    review.add_argument("--export", type=Path, metavar="FOLDER", help="write review.csv there, for your eyes alone")
+    review.add_argument(
+        "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: same, different, undo"
+    )
     add("verify", "Check the ledger's chain and the content of the current release.")
     return whole
 
@@ -171,6 +178,19 @@ def postcodes(options: argparse.Namespace, lake: Lake) -> int:
     return 0
 
 
+def review(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.review import export, import_decisions
+    from transforms.standard import load
+
+    if bool(options.export) == bool(options.decided):
+        raise UsageError("say --export FOLDER or --import FILE")
+    if options.export:
+        print(f"{export(load(), lake.prepare(), options.export)} pairs in {options.export / 'review.csv'}")
+    else:
+        print(_words(import_decisions(lake.prepare(), options.decided)))
+    return 0
+
+
 def verify(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.verify import verify as look
 
@@ -193,6 +213,7 @@ COMMANDS = {
     "demo-report": demo_report,
     "keys": keys,
     "postcodes": postcodes,
+    "review": review,
     "verify": verify,
 }
 

@@ -21,6 +21,7 @@ IDENTIFIABLE = (
     "results",
     "harmonised",
     "linked",
+    "judged",
     "compared",
 )
 STAGES = (*IDENTIFIABLE, "ledger", "provider", "releases")

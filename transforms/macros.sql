@@ -81,3 +81,22 @@ create or replace macro is_valid_on(day, valid_from, valid_to) as
 -- patient_key('ZZ1', '123') -> a UUID: a person at one provider, whichever table names them.
 create or replace macro patient_key(provider, local_id) as
     record_key(part(provider) || part('patient') || part(local_id));
+
+-- plain_letters('Siobhán O''Brien-Łuc (Mrs)') -> 'SIOBHAN OBRIEN LUC': capitals without accents, apostrophes and what
+-- stands in brackets; a hyphen or a full stop is a space. A name in another script stays as it is.
+create or replace macro plain_letters(sent) as
+    trim(regexp_replace(regexp_replace(regexp_replace(
+        translate(upper(strip_accents(sent)), 'ŁØĐÞßÆŒ’''`´', 'LODTSAO'),
+        '\([^)]*\)', ' ', 'g'), '[^\p{L}]+', ' ', 'g'), '\s+', ' ', 'g'));
+
+-- single_letters('MOHAMMED') -> 'MOHAMED'.
+create or replace macro single_letters(letters) as
+    array_to_string(list_filter(string_split(letters, ''), lambda letter, place: place = 1 or letter <> letters[place - 1]), '');
+
+-- name_skeleton('MUHAMMED') -> 'MHMD'; ('IBRAHIM') -> 'ABRHM' and ('EBRAHIM') too: what is left of a name when spellings of
+-- one sound are one, and no vowel counts but a first one, whichever it is.
+create or replace macro name_skeleton(letters) as
+    single_letters(regexp_replace(translate(
+        regexp_replace(regexp_replace(regexp_replace(replace(letters, ' ', ''), '(K|G|D|T|S|C|Z)H', '\1', 'g'), 'H$', ''),
+                       '^[AEIOUY]+', 'A'),
+        'CQZWXJ', 'KKSVSJ'), '(.)[AEIOUY]+', '\1', 'g'));

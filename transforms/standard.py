@@ -35,8 +35,14 @@ TABLES = {
     "index_items": "field threshold missing invalid source",
     "staleness": "field months review_on source",
     "national_vodim": "field vocabulary place pattern vodim source",
+    "linkage/nicknames": "short_form name source",
+    "linkage/transliterations": "spelling name",
+    "linkage/placeholder_names": "words where",
+    "linkage/given_name_shares": "name share",
+    "linkage/family_name_shares": "name share",
+    "geography/pseudo_postcodes": "postcode place_status note",
 }
-SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
+SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number", "linkage/linkage")
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,9 @@ def _load(root: Path, version: str) -> Standard:
 def _read(root: Path, version: str) -> Standard:
     reader = Reader(root)
     folder = root / "standards"
-    tables = {name: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}
+    tables = {
+        name.split("/")[-1]: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()
+    }
     layouts = {path.stem: _layout(reader, path) for path in sorted(folder.glob("layouts/*.yml"))}
     code_files = tuple(sorted(folder.glob("code_systems/*/*.csv")))
     codes, code_maps, classifications = _code_systems(reader, code_files)

@@ -1,7 +1,8 @@
 -- One row per identity that a submission holds: the person it belongs to, and how it was linked.
 -- after: person
 select p.submission_no, p.provider, p.period, p.layout, p.patient_no, p.record_key, m.person_no,
-       m.basis, m.has_date_conflict, m.has_number_conflict
+       m.basis, m.weight, case when m.basis = 'score' then getvariable('model') end as model,
+       m.has_date_conflict, m.has_number_conflict
 from harmonised.patient as p
 join linked.in_force as f using (submission_no, layout)
 join standard.provider as o on o.code = p.provider
