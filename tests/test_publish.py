@@ -24,6 +24,7 @@ from transforms.lake import Lake
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard, load
 from transforms.verify import verify
+from transforms.weigh import weigh
 
 CELL = """"table" varchar, metric varchar, period varchar, place_kind varchar, place varchar, breakdown varchar, category varchar,
     numerator bigint, denominator bigint, n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint,
@@ -209,14 +210,21 @@ def with_records(text: str) -> tuple[duckdb.DuckDBPyConnection, Standard]:
     con.execute(
         "create schema linked; create table linked.in_force (provider varchar, layout varchar, may_publish boolean)"
     )
-    con.execute("set variable weights = ?", [publish.weights(standard)])
+    weigh(con, standard)
+    con.execute("set variable rolling_to = date '2026-09-30'")
     return con, standard
+
+
+def resolved(con: duckdb.DuckDBPyConnection) -> None:
+    """protected.person_characteristic, and what it needs."""
+    for name in ("more_specific", "person_characteristic"):
+        run_file(con, HERE / "protected" / f"{name}.sql")
 
 
 def chosen(text: str, characteristic: str = "ethnic_category") -> str:
     """The value that the default method chooses: person, code, status."""
     con, _ = with_records(text)
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    resolved(con)
     query = f"""select person_no, code, status from protected.person_characteristic
                 where characteristic = '{characteristic}' order by 1"""
     return table(con.execute(query).fetchall())
@@ -270,7 +278,7 @@ def test_what_a_practice_could_have_coded_and_did_not_is_not_recorded_and_what_n
     con.execute(
         "insert into linked.in_force values ('ZP001', 'emis_observation', true), ('ZZ1', 'sus_outpatient', true)"
     )
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    resolved(con)
     query = "select person_no, status from protected.person_characteristic where characteristic = 'is_carer' order by 1"
     assert con.execute(query).fetchall() == [(1, "not_recorded"), (2, "not_collected")]
 
@@ -355,7 +363,7 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
         1         | african
         2         | irish
     """)
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    resolved(con)
     con.execute("""
         update standard.classification set valid_to = '2024-12-31' where classification = 'heritage' and code = 'african';
         insert into standard.classification by name
