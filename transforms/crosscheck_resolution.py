@@ -67,7 +67,9 @@ class _Check:
 
     def word(self, key: str, word: object, known: Any, kind: str, start: int) -> bool:
         if word not in known:
-            self.fault(key, start, f"{kind} '{word}' is not known", one_of(word, known) if len(known) < 40 else "")
+            self.fault(
+                key, start, f"{kind} '{word}' is not known", one_of(word, sorted(known)) if len(known) < 40 else ""
+            )
         return word in known
 
     def codes_of(self, characteristic: str) -> set[str]:

@@ -24,7 +24,7 @@ RECORD_TESTS = {
     "care_setting": 100,
 }
 # Those that can choose between the values that a published method sees of a person.
-VALUE_TESTS = {"held_back_last": 2, "most_records": 1_000_000, "latest": DAYS, "source": 100, "letter": 100}
+VALUE_TESTS = {"held_back_last": 2, "most_records": 100_000, "latest": DAYS, "source": 100, "letter": 100}
 CODES = "codes"  # published: says; anything else is a published classification
 TEXTS, WHOLE = "varchar[]", "bigint[]"
 
