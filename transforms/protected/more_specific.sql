@@ -13,9 +13,9 @@ general as (
     from protected.characteristic_record as r join kept as k using (characteristic, code)
     where k.kind = 'group'
 )
-select g.person_no, g.characteristic, g.code, g.recorded_on, max_by(r.code, (r.recorded_on, r.code)) as specific_code
+select g.person_no, g.characteristic, g.code, g.recorded_on, max_by(r.code, (coalesce(r.recorded_on, '-infinity'::date), r.code)) as specific_code
 from general as g
 join protected.characteristic_record as r on r.person_no = g.person_no and r.characteristic = g.characteristic
 join kept as k on k.characteristic = r.characteristic and k.code = r.code and k.parent = g.code
-where r.recorded_on <= g.recorded_on
+where coalesce(r.recorded_on, '-infinity'::date) <= coalesce(g.recorded_on, '-infinity'::date)
 group by g.person_no, g.characteristic, g.code, g.recorded_on

@@ -42,7 +42,7 @@ judged as (
     from protected.characteristic_record as r
     join asked as w on w.characteristic = r.characteristic
     left join protected.more_specific as g
-      on g.person_no = r.person_no and g.characteristic = r.characteristic and g.code = r.code and g.recorded_on = r.recorded_on
+      on g.person_no = r.person_no and g.characteristic = r.characteristic and g.code = r.code and g.recorded_on is not distinct from r.recorded_on
     left join named as k on k.characteristic = r.characteristic and k.code = coalesce(g.specific_code, r.code, r.status)
     left join standard.rank as t on t.kind = 'stated_by' and t.name = r.stated_by
     left join standard.rank as p on p.kind = 'care_settings' and p.name = r.care_setting
@@ -53,7 +53,7 @@ judged as (
 chosen as (
     select person_no, asked_no, arg_min(record_no, whole_place) as record_no, arg_min(code_no, whole_place) as code_no,
            min(standing) as standing, sum(n_records)::bigint as n_records_in_all, min(code_no) <> max(code_no) as is_contested,
-           min(recorded_on) filter (is_known) as first_known_on
+           min(coalesce(recorded_on, '-infinity'::date)) filter (is_known) as first_known_on
     from judged
     group by person_no, asked_no
 ),
@@ -64,7 +64,7 @@ contested as (
            min(j.standing) filter (j.code_no <> c.code_no) as runner_up,
            bool_or(j.is_known and b.is_one and j.standing = c.standing and j.code_no <> c.code_no
                    and j.code_no is distinct from b.parent_no and c.code_no is distinct from k.parent_no) as is_conflict,
-           max_by(k.code, (j.recorded_on, k.code)) filter (k.is_need and not b.is_need) as ended_need_code,
+           max_by(k.code, (coalesce(j.recorded_on, '-infinity'::date), k.code)) filter (k.is_need and not b.is_need) as ended_need_code,
            max(j.recorded_on) filter (k.is_need and not b.is_need) as ended_need_on
     from (select person_no, asked_no, code_no, standing from chosen where is_contested) as c
     join judged as j using (person_no, asked_no)
@@ -74,7 +74,7 @@ contested as (
 ),
 winner as materialized (
     -- Still small numbers: words are met once, at the end.
-    select c.record_no, c.asked_no, c.n_records_in_all, c.first_known_on, b.code, b.is_one,
+    select c.record_no, c.asked_no, c.n_records_in_all, nullif(c.first_known_on, '-infinity'::date) as first_known_on, b.code, b.is_one,
            coalesce(v.n_values, (not b.is_absence)::bigint) as n_values, coalesce(v.is_conflict, false) as is_conflict,
            case when v.is_conflict then 'conflict' when not c.is_contested then 'only_value'
                 else coalesce(first_test(w.tests, w.weights, c.standing, v.runner_up),
