@@ -14,7 +14,7 @@ from transforms.weigh import weigh
 RECORD = """person_no integer, provider varchar, layout varchar, care_setting varchar, record_key uuid, characteristic varchar,
     vocabulary varchar, code varchar, detail varchar, status varchar, reason varchar, relation varchar, stated_by varchar,
     collected_how varchar, recorded_on date, recorded_on_basis varchar, n_records bigint, last_period varchar,
-    value_key uuid, derived_from varchar"""
+    value_key uuid, derived_from varchar, review_on date"""
 
 
 @cache

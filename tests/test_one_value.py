@@ -187,6 +187,20 @@ def test_a_fact_is_stale_after_its_months_at_the_end_of_the_release():
     """, "ethnic_category", "is_stale, stale_since_on") == picture("1 | | ")  # fmt: skip
 
 
+def test_a_language_is_stale_from_the_day_on_which_it_was_to_be_asked_again():
+    """The record says by when; without such a day nothing says so, and is_stale is blank."""
+    assert told("""
+        person_no | characteristic | code | recorded_on | review_on
+        1         | main_language  | pol  | 2020-01-01  | 2026-09-29
+        2         | main_language  | pol  | 2020-01-01  | 2026-09-30
+        3         | main_language  | pol  | 2020-01-01  |
+    """, "main_language", "is_stale, stale_since_on") == picture("""
+        1 | True  | 2026-09-30
+        2 | False |
+        3 |       |
+    """)  # fmt: skip
+
+
 SPOILED = {
     # what stands in resolution.yml: what is written instead, what loading says, and what it proposes
     "default: specific_then_latest": ("default: specific_then_lates", "method 'specific_then_lates' is not known"),

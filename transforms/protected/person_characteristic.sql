@@ -87,8 +87,9 @@ winner as materialized (
     left join contested as v on v.person_no = c.person_no and v.asked_no = c.asked_no
 ),
 said as (
-    select r.* exclude (code, n_records), w.* exclude (record_no), (r.recorded_on + to_months(l.months))::date as stale_after,
-           l.months is not null as is_aging
+    select r.* exclude (code, n_records), w.* exclude (record_no),
+           coalesce(r.review_on, (r.recorded_on + to_months(l.months))::date) as stale_after,
+           l.months is not null or r.review_on is not null as is_aging
     from protected.characteristic_record as r
     join winner as w on w.record_no = r.rowid
     left join standard.fresh as l on l.characteristic = r.characteristic
@@ -114,7 +115,7 @@ select person_no, characteristic,
        case when not is_conflict then relation end as relation,
        recorded_on, recorded_on_basis, stated_by, derived_from, provider, care_setting, record_key,
        n_records_in_all as n_records, n_values, decided_by, first_known_on,
-       -- Said more months ago than staleness.csv allows, at the end of what the release knows.
+       -- To be asked again by a day that the record says, or after the months of staleness.csv: is that over when the release ends?
        case when status = 'known' and is_aging then coalesce(stale_after < getvariable('rolling_to'), false) end as is_stale,
        case when status = 'known' and stale_after < getvariable('rolling_to') then stale_after + 1 end as stale_since_on,
        ended_need_code, ended_need_on
