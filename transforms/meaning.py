@@ -73,6 +73,12 @@ def _saying(layout: Layout, row: Row) -> Row:
     return {"characteristic": row["field"], "stated_by": stated_by, "collected_how": layout["collected_how"]}
 
 
+def reviewed(standard: Standard, layout: Layout) -> dict[str, str]:
+    """Fields of a layout -> the field that says when they are to be asked again, where the layout has that too."""
+    said = {row["field"]: row["review_on"] for row in standard.tables["staleness"]}
+    return {name: said[name] for name in sorted(layout.fields) if said.get(name) in layout.fields}
+
+
 def _basis(layout: Layout, name: str, prefix: str) -> str:
     cases = "".join(f" when {prefix}{column} is not null then {number}" for column, number in dated_by(layout, name))
     return f"(case{cases} else 3 end)::utinyint" if cases else "3::utinyint"
@@ -95,7 +101,7 @@ def _say_columns(
     refusing = {
         r.id.split(".")[1] for r in standard.rules_in_force(layout.name, submission.period) if r.rejects == "value"
     }
-    reviewed = {row["field"]: row["review_on"] for row in standard.tables["staleness"]}
+    to_review = reviewed(standard, layout)
     columns, joins, said = {}, [], []
     size = "usmallint" if con.execute("select count(*) < 65536 from resolved").fetchone()[0] else "integer"
     for number, name in whole:
@@ -111,11 +117,10 @@ def _say_columns(
         if name in refusing:
             columns[f"refused_{number}"] = f"r.{name}_status"
         refused = f"refused_{number}" if name in refusing else "null::varchar"
-        review = reviewed.get(name)
-        if review in layout.fields:
+        if review := to_review.get(name):
             columns[f"to_{review}"] = f"r.{review}"
         row = f"select patient_no, meaning_{number}::integer as meaning_no, {refused} as refused_for, {dates} as recorded_on, basis_{dates} as basis"
-        row += f", {f'to_{review}' if review in layout.fields else 'null::date'} as review_on"
+        row += f", {f'to_{review}' if review else 'null::date'} as review_on"
         said.append(f"{row}, 1::bigint as n_records, line as first_line from one.meant where is_alone")
         grouped = (
             f"{row}, count(*) as n_records, min(line) as first_line from one.meant where not is_alone group by all"
