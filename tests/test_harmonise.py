@@ -305,3 +305,12 @@ def test_words_that_are_looked_up_and_words_that_are_joined_mean_the_same(tmp_pa
     looked_up, joined = kept.values()
     assert looked_up == joined
     assert sum(map(len, joined.values())) > 500
+
+
+def test_the_day_on_which_a_language_is_to_be_asked_again_goes_with_it_and_with_nothing_else(lake):
+    """staleness.csv names the field; a layout that has it not leaves it blank."""
+    sent(lake, "small_csv", "Ask again about language on\n01/06/2027\n\n", provider="ZV01")
+    query = """select characteristic, review_on::text from harmonised.characteristic
+               where review_on is not null order by 1"""
+    found = ask((load(), lake), query)
+    assert found == [("interpreter_required", "2027-06-01"), ("main_language", "2027-06-01")]

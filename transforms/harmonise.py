@@ -11,7 +11,7 @@ from transforms import fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
 from transforms.engine import HERE, copy, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
-from transforms.meaning import say
+from transforms.meaning import reviewed, say
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection
@@ -29,15 +29,15 @@ RECORD = {
 }
 
 
-def mark_of(lake: Lake, arrival: Arrival, layout: Layout) -> str:
-    """The fingerprint that a harmonised file must have: its validated file's, and our code's."""
+def mark_of(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> str:
+    """The fingerprint that a harmonised file must have: its validated file's, dates of review that go with it, our code's."""
     validated = fingerprint_of(lake.current_file("validated", layout.table, arrival.submission, layout.name))
-    return fingerprint.of(validated, fingerprint.code(*CODE)) if validated else ""
+    return fingerprint.of(validated, reviewed(standard, layout), fingerprint.code(*CODE)) if validated else ""
 
 
-def is_fresh(lake: Lake, arrival: Arrival, layout: Layout) -> bool:
+def is_fresh(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> bool:
     """Whether all three files are what the validated file would give now."""
-    mark = mark_of(lake, arrival, layout)
+    mark = mark_of(standard, lake, arrival, layout)
     targets = [lake.current_file("harmonised", table, arrival.submission, layout.name) for table in TABLES]
     return bool(mark) and all(fingerprint_of(target) == mark for target in targets)
 
@@ -51,7 +51,7 @@ def harmonise(submission: Submission, standard: Standard, lake: Lake) -> dict[st
         for name, arrival in sorted(current.items()):
             layout = standard.layouts[name]
             source = lake.current_file("validated", layout.table, submission, name)
-            if not source.exists() or is_fresh(lake, arrival, layout):
+            if not source.exists() or is_fresh(standard, lake, arrival, layout):
                 continue
             file = arrival.file(name)
             assert file is not None
@@ -76,7 +76,7 @@ def _harmonise_file(standard: Standard, lake: Lake, arrival: Arrival, file: File
     try:
         count_values(con, standard, lake, arrival, file)
         _prepare(con, standard, arrival, file, layout, source)
-        mark = mark_of(lake, arrival, layout)
+        mark = mark_of(standard, lake, arrival, layout)
         counts = {}
         with lake.workspace() as work:
             for table in TABLES:

@@ -100,3 +100,16 @@ create or replace macro name_skeleton(letters) as
         regexp_replace(regexp_replace(regexp_replace(replace(letters, ' ', ''), '(K|G|D|T|S|C|Z)H', '\1', 'g'), 'H$', ''),
                        '^[AEIOUY]+', 'A'),
         'CQZWXJ', 'KKSVSJ'), '(.)[AEIOUY]+', '\1', 'g'));
+
+-- day_place(date '1800-01-02') -> 199999; day_place(null) -> 200000: the later a day, the smaller its place, and no day is
+-- the last of all.
+create or replace macro day_place(day) as
+    200000 - coalesce(least(200000, greatest(0, date_diff('day', date '1800-01-01', day))), 0);
+
+-- first_test(['a', 'b'], [10, 1], 31, 35) -> 'b'; ([...], 31, 41) -> 'a'; null where the two standings are equal. Each test
+-- weighs more than all after it, so that standings differ from the first test on that tells two records apart.
+create or replace macro first_test(tests, weights, a, b) as
+    case when a // weights[1] <> b // weights[1] then tests[1] when a // weights[2] <> b // weights[2] then tests[2]
+         when a // weights[3] <> b // weights[3] then tests[3] when a // weights[4] <> b // weights[4] then tests[4]
+         when a // weights[5] <> b // weights[5] then tests[5] when a // weights[6] <> b // weights[6] then tests[6]
+         when a // weights[7] <> b // weights[7] then tests[7] end;

@@ -21,6 +21,9 @@ EMPTY = """create or replace table measure.metric_cell ("table" varchar, metric 
     place_kind varchar, place varchar, breakdown varchar, category varchar, numerator bigint, denominator bigint,
     n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint)"""
 
+# What is kept with its exact counts, for those who may read the protected area.
+EXACT = {"provider_measure": "exact_measure", "method_effect": "method_effect", "method_agreement": "method_agreement"}
+
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
@@ -36,9 +39,10 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
                     con.execute(f"insert into measure.metric_cell by name {cells(name, metric, breakdown, place)}")
     for name in ("cell", "exact_measure"):
         run_file(con, HERE / "measure" / f"{name}.sql")
-    con.execute("create or replace table protected.provider_measure as from measure.exact_measure")
-    grain = leading_comment((HERE / "measure" / "exact_measure.sql").read_text(encoding="utf-8"))
-    con.execute(f"comment on table protected.provider_measure is {text(grain)}")
+    for name, made in EXACT.items():
+        con.execute(f"create or replace table protected.{name} as from measure.{made}")
+        grain = leading_comment((HERE / "measure" / f"{made}.sql").read_text(encoding="utf-8"))
+        con.execute(f"comment on table protected.{name} is {text(grain)}")
     return con.execute("select count(*) from measure.cell").fetchone()[0]
 
 

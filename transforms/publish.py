@@ -15,6 +15,7 @@ import duckdb
 from transforms import changes, document, engine, fingerprint, keys, ledger, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
+from transforms.choose import choose
 from transforms.disclose import disclose
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
@@ -36,6 +37,7 @@ CODE = (
     "measure.py",
     "maturity.py",
     "tally.py",
+    "choose.py",
     "metrics.py",
     "disclose.py",
     "geography.py",
@@ -48,16 +50,7 @@ CODE = (
     *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
-NOT_KEPT = ("person_link", "value_key", "moved_record")
-# The tests that can choose between records, and how many different values each can have.
-TESTS = {
-    "known_before_absent": 2,
-    "stated_before_derived": 2,
-    "specific_before_general": 10,
-    "latest": 200_000,  # days since 1800
-    "self_stated_first": 100,
-    "care_setting": 100,
-}
+NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
@@ -195,7 +188,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     settings = standard.settings["publishing"]
     for name in ("ethnicity", "default_set", "region", "deprivation_index"):
         con.execute(f"set variable {name} = ?", [settings[name]])
-    con.execute("set variable weights = ?", [weights(standard)])
+    choose(con, standard)
     con.execute("""
         set variable latest_period = (select max(period) from linked.in_force);
         set variable rolling_to = last_day(strptime(getvariable('latest_period') || '-01', '%Y-%m-%d')::date);
@@ -223,16 +216,6 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
         for name, metric in standard.metrics.items()
     ]
     add_table(con, "standard.metric", metrics)
-
-
-def weights(standard: Standard) -> dict[str, int]:
-    """What each test of the default method weighs, so that one number holds them all: each more than all after it."""
-    resolution = standard.settings["resolution"]
-    found, weight = dict.fromkeys(TESTS, 0), 1
-    for test in reversed(resolution["methods"][resolution["default"]]):
-        found[test] = weight
-        weight *= TESTS[test]
-    return found
 
 
 def _add_dictionary(con: duckdb.DuckDBPyConnection) -> None:

@@ -28,7 +28,7 @@ create table harmonised.characteristic (
     submission_no integer, provider varchar, period varchar, layout varchar, patient_no integer,
     characteristic varchar, vocabulary varchar, source_value varchar, stated_by varchar, collected_how varchar,
     recorded_on date, recorded_on_basis varchar, code varchar, detail varchar, status varchar, reason varchar,
-    relation varchar, n_records bigint, first_line integer
+    relation varchar, n_records bigint, first_line integer, review_on date
 );
 -- One row per event.
 create table harmonised.activity (
