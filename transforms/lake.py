@@ -22,6 +22,9 @@ IDENTIFIABLE = (
     "harmonised",
     "linked",
     "compared",
+    "objections",
+    "objected",
+    "withdrawn",
 )
 STAGES = (*IDENTIFIABLE, "ledger", "provider", "releases")
 

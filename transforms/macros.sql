@@ -81,3 +81,12 @@ create or replace macro is_valid_on(day, valid_from, valid_to) as
 -- patient_key('ZZ1', '123') -> a UUID: a person at one provider, whichever table names them.
 create or replace macro patient_key(provider, local_id) as
     record_key(part(provider) || part('patient') || part(local_id));
+
+-- birth_marks('x', date '1980-03-05') -> four keyed hashes: year and month, year and day, month and day, and the year with day
+-- and month in either order. Two dates of one message share one exactly when birth_dates_agree does not say false.
+create or replace macro birth_marks(message, day) as
+    case when day is not null then [
+        keyed(message || part('ym') || part(strftime(day, '%Y-%m'))), keyed(message || part('yd') || part(strftime(day, '%Y-%d'))),
+        keyed(message || part('md') || part(strftime(day, '%m-%d'))),
+        keyed(message || part('either') || part(year(day)::text) || part(least(month(day), day(day))::text)
+              || part(greatest(month(day), day(day))::text))] end;
