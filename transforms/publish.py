@@ -90,6 +90,8 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     state = read_state(lake)
     if not any(state.current(submission) for submission in state.arrivals) or unfinished(lake):
         return False
+    for name in keys.NAMES:  # no key, no work: not even what is linked is made
+        keys.load(lake, name)
     made = release.current_manifest(lake)
     if made.get("fingerprint") == release_fingerprint(standard, lake):
         return False

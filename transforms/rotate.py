@@ -9,6 +9,8 @@ import os
 import secrets
 from pathlib import Path
 
+import duckdb
+
 from transforms import keys, ledger
 from transforms.arrivals import read_state
 from transforms.keys import LENGTH, aside, key_id, load
@@ -65,6 +67,24 @@ def unfinished(lake: Lake) -> list[str]:
         for submission in sorted(state.arrivals)
         if state.current(submission) and done.get((submission.provider, submission.period), 0) < rotated[-1]
     ]
+
+
+def translate(con: duckdb.DuckDBPyConnection, lake: Lake, old: str) -> None:
+    """Table rekeyed (old_key, record_key): what became of the record keys that were made with the key `old`. Needs
+    harmonised.patient. What hangs on a record key, like the decision of a clerk, is carried over by it.
+
+    A local id is all it takes, so that it can be made at any time while the old key is kept. A record without one has a
+    key of its place in a file, which lasts no longer than the file: it is not here. The pads on the connection change.
+    """
+    named = (
+        "from (select distinct provider, local_patient_id from harmonised.patient where local_patient_id is not null)"
+    )
+    for table, key in (("old_key", old), ("new_key", "")):
+        keys.arm(con, lake, "record", key)
+        con.execute(f"""create or replace temp table {table} as select provider, local_patient_id,
+                        patient_key(provider::varchar, local_patient_id) as record_key {named}""")
+    con.execute("""create or replace temp table rekeyed as select o.record_key as old_key, n.record_key
+                   from old_key as o join new_key as n using (provider, local_patient_id)""")
 
 
 def needed(lake: Lake) -> dict[str, str]:
