@@ -21,6 +21,7 @@ from transforms.certificate import certificate
 from transforms.engine import HERE, fixed_shapes
 from transforms.geography import import_postcodes
 from transforms.lake import Lake, UsageError
+from transforms.link import link
 from transforms.objection_state import ObjectionsLost, in_force, kept_file, read_state
 from transforms.sqlfolder import run_file
 from transforms.standard import load
@@ -354,7 +355,7 @@ def matched(entries: list[tuple[str, str, str | None]], text: str, lake: Lake) -
     con.execute(f"create table objected.listed ({objection_list.SHAPE})")
     for kind, message, day in entries:
         con.execute(
-            "insert into objected.listed select 'k', ?, keyed(?), birth_marks(?, ?::date)",
+            "insert into objected.listed select 'k', ?, keyed(?), birth_marks(?, ?::date), null",
             [kind, message, message, day],
         )
     con.execute("set variable kinds_asked = ['number', 'local_id']; set variable numberless_stay = true")
@@ -438,6 +439,53 @@ def test_a_release_without_them_is_left_alone(lake):
     send(lake, [*by_number(500, 3), ""], name="c")
     assert withdraw.sweep(standard, lake)["withdrawn"] == 0
     assert n_people(lake) == 39
+
+
+@pytest.mark.parametrize("row", [f"{person(6).nhs_number},,,", ",ZZ1,ZZ1000007,"])
+def test_a_release_is_withdrawn_although_the_lake_no_longer_holds_their_records(lake, row):
+    """By the number, and by a local id; a birth date cannot be compared, and takes nothing away."""
+    standard = load()
+    deliver(lake.path("landing"), "ZZ1", PERIOD, {"pas_patient": 3, "sus_outpatient": 3}, name="again")
+    deliver(lake.path("landing"), "ZP001", PERIOD, {"emis_patient": 3, "emis_observation": 3}, name="again")
+    lakes.run(standard, lake)
+    link(standard, lake)
+    send(lake, [f"{number_of(6)},,,1901-01-01"], name="a")
+    assert withdraw.sweep(standard, lake)["withdrawn"] == 0
+    send(lake, [row], name="b")
+    assert withdraw.sweep(standard, lake)["withdrawn"] == 1
+    assert left_out(lake) == 0
+
+
+def test_who_shares_a_local_id_with_somebody_who_objects_stays_and_so_does_the_release(lake):
+    """Two people of one provider have the same local id, and so the same record key."""
+
+    def shared(layout: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        rows[1]["PATIENT_ID"] = rows[0]["PATIENT_ID"]
+        return rows
+
+    standard = load()
+    deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 2}, first_person=300, edit=shared)
+    lakes.run(standard, lake)
+    assert publish.publish(standard, lake)["people"] == 42
+    send(lake, by_number(300))
+    assert withdraw.sweep(standard, lake)["withdrawn"] == 1  # release 1 was made before they came
+    assert publish.publish(standard, lake)["people"] == 41
+    assert withdraw.withdraw_now(standard, lake) == []
+    assert withdraw.numbers(lake) == [1, 3]
+
+
+def test_of_whom_no_key_lasts_is_found_all_the_same(lake):
+    """Without a local id a record's key is made of its place in the file; the number was never verified."""
+
+    def nameless(layout: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [row | {"LOPATID": "", "NHSNOIND": "02"} for row in rows]
+
+    standard = load()
+    deliver(lake.path("landing"), "ZZ3", PERIOD, {"sus_outpatient": 2}, first_person=300, edit=nameless)
+    lakes.run(standard, lake)
+    publish.publish(standard, lake)
+    send(lake, [f"{number_of(300)},,,{person(300).birth_date}"])
+    assert withdraw.sweep(standard, lake)["withdrawn"] == 1
 
 
 def test_a_mart_that_was_withdrawn_is_deleted_on_schedule_and_not_before_there_is_a_newer_one(lake, monkeypatch):

@@ -31,7 +31,7 @@ def changes(before: str, now: str, objecting: str = "", is_compared: bool = True
         "create or replace table protected.person as select person_id, ascii(person_id) as person_no from now_said group by all"
     )
     con.execute(
-        "create or replace table protected.person_key as select ascii(person_id) as person_no, record_key from now_said"
+        "create or replace table protected.person_key as select ascii(person_id) as person_no, record_key, true as is_key_stable from now_said"
     )
     con.execute(
         "create or replace table objected.record as select unnest(string_split(?, ',')) as record_key", [objecting]

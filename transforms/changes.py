@@ -40,7 +40,8 @@ def compare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> N
     is_compared = ("before_protected", "person_key") in found and release.key_of(lake, number, "pseudonym") == key
     if is_compared:
         con.execute("""insert into standard.person_before select p.person_id, k.record_key
-            from before_protected.person_key as k join before_protected.person as p using (person_no)""")
+            from before_protected.person_key as k join before_protected.person as p using (person_no)
+            where k.is_key_stable""")
     con.execute("set variable is_compared = ?", [is_compared])
     # A standard that is the same reads every value as it did: what differs then is the data's doing.
     con.execute("set variable is_standard_changed = ?", [made.get("standard") != standard.version])

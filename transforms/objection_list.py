@@ -105,9 +105,17 @@ def _judge(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, sende
     con.execute("set variable speaks_for = ?", [[own] if own else list(standard.providers)])
     con.execute("set variable date_forms = ?", [standard.settings["objections"]["dates"]])
     con.execute("set variable today = ?", [today()])
-    keys.arm(con, lake, "objection")
-    for name in ("said", "entry"):
+    for name in ("said", "named"):
         run_file(con, HERE / "objected" / f"{name}.sql")
+    con.execute("alter table objected.named add column stands_for varchar")
+    for purpose, key, kind in (
+        ("record", "patient_key(provider, local_id)", "local_id"),
+        ("person", "keyed(message)", "number"),
+    ):
+        keys.arm(con, lake, purpose)
+        con.execute(f"update objected.named set stands_for = {key}::text where kind = ?", [kind])
+    keys.arm(con, lake, "objection")
+    run_file(con, HERE / "objected" / "entry.sql")
 
 
 def _compare(

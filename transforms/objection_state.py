@@ -13,7 +13,7 @@ from transforms.lake import Lake
 from transforms.receive import today
 
 Facts = dict[str, Any]
-SHAPE = "key_id varchar, kind varchar, name_key varchar, birth_marks varchar[]"
+SHAPE = "key_id varchar, kind varchar, name_key varchar, birth_marks varchar[], stands_for varchar"
 RECEIVED, REFUSED, EMPTY = "list received", "list refused", "empty_list"
 
 

@@ -118,7 +118,7 @@ def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
     link(standard, lake)
     with ledger.lock(lake, "publish", wait=True), engine.without_values("publishing"):
         release.settle(lake)
-        mark = release_fingerprint(standard, lake)
+        mark, who = release_fingerprint(standard, lake), objecting_fingerprint(standard, lake)
         if release.current_manifest(lake).get("fingerprint") == mark:
             return {"release": None}
         number = release.next_number(lake)
@@ -126,7 +126,7 @@ def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
             built = work / "release"
             facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
             keep = int(standard.settings["publishing"]["keep_releases"])
-            about = {"fingerprint": mark, "standard": standard.version, "removed": removed}
+            about = {"fingerprint": mark, "standard": standard.version, "removed": removed, "objecting": who}
             release.install_release(lake, built, number, about, keep)
     return {"release": number, **facts}
 
@@ -210,7 +210,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     for name in KEPT:
         con.execute(f"create view linked.{name} as from read_parquet('{lake.path('linked', name)}.parquet')")
     removed = add_objecting(con, standard, lake)
-    withdraw(con, lake)  # also when what is built below does not pass its audit
+    withdraw(con, standard, lake)  # also when what is built below does not pass its audit
     keys.arm(con, lake, "person")
     set_linking_variables(con, standard)
     set_disclosure_variables(con, standard)

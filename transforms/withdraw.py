@@ -9,9 +9,10 @@ from pathlib import Path
 import duckdb
 
 from transforms import keys, ledger, objections, release
+from transforms.arrivals import read_state as read_arrivals
 from transforms.engine import connect, without_values
 from transforms.lake import Lake, fsync, install, remove, write_text
-from transforms.objecting import add_linked, add_objecting
+from transforms.objecting import add_linked, add_objecting, objecting_fingerprint
 from transforms.objection_state import read_state
 from transforms.objections import answer_file, drop_id
 from transforms.receive import today
@@ -22,6 +23,14 @@ NOTICE = "WITHDRAWN.txt"
 WORDS = """This release held somebody who objects to the use of their data, or whom the national opt-out no longer lets us use.
 Its protected mart was withdrawn. The current release is without them: python -m transforms publish makes it.
 """
+
+# By the records that the lake holds, and by the names of a list that say all: a birth date is not in a mart to be compared.
+HOLDS = """
+with named as (select stands_for from objected.kept where birth_marks is null),
+record as (select record_key from objected.record where not is_key_shared or not getvariable('is_without'))
+select exists (from asked.person_key semi join record using (record_key))
+    or exists (from asked.person_key semi join named on stands_for = record_key::text)
+    or exists (from asked.person semi join named on stands_for = person_id)"""
 
 
 def mart(lake: Lake, number: int) -> Path | None:
@@ -36,11 +45,16 @@ def numbers(lake: Lake) -> list[int]:
     return sorted(int(path.name) for path in found if (path / "protected" / MART).exists())
 
 
-def withdraw(con: duckdb.DuckDBPyConnection, lake: Lake) -> list[int]:
+def withdraw(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> list[int]:
     """Withdraw every release that holds a record of objected.record. Returns their numbers. The caller holds the lock
     `publish`."""
-    is_anybody = bool(con.execute("select count(*) from objected.record").fetchone()[0])
-    found = [number for number in numbers(lake) if is_anybody and _holds(con, lake, number)]
+    is_anybody = bool(
+        con.execute("select (select count(*) from objected.record) + (select count(*) from objected.kept)").fetchone()[
+            0
+        ]
+    )
+    mark = objecting_fingerprint(standard, lake)
+    found = [number for number in numbers(lake) if is_anybody and _holds(con, lake, number, mark)]
     for number in found:
         _withdraw_one(lake, number)
     told = read_state(lake).withdrawn
@@ -50,8 +64,13 @@ def withdraw(con: duckdb.DuckDBPyConnection, lake: Lake) -> list[int]:
     return found
 
 
-def _holds(con: duckdb.DuckDBPyConnection, lake: Lake, number: int) -> bool:
-    """Whether a release holds anybody who is left out. One that cannot be asked is taken to."""
+def _holds(con: duckdb.DuckDBPyConnection, lake: Lake, number: int, mark: str) -> bool:
+    """Whether a release holds anybody who is left out. One that cannot be asked is taken to.
+
+    `mark`: who objects now. A release that was made without the same people holds whoever else has a key of theirs.
+    """
+    made = next((e for e in reversed(read_arrivals(lake).releases) if e["release"] == number), {})
+    con.execute("set variable is_without = ?", [made.get("objecting") == mark])
     path = lake.path("releases", number, "protected", MART)
     try:
         secret = keys.held(lake, "protected", release.key_of(lake, number)).hex()
@@ -59,8 +78,7 @@ def _holds(con: duckdb.DuckDBPyConnection, lake: Lake, number: int) -> bool:
     except (keys.KeyFault, duckdb.Error):
         return True
     try:
-        query = "select count(*) from (from asked.person_key semi join objected.record using (record_key) limit 1)"
-        return bool(con.execute(query).fetchone()[0])
+        return bool(con.execute(HOLDS).fetchone()[0])
     except duckdb.CatalogException:
         return True
     finally:
@@ -85,7 +103,7 @@ def withdraw_now(standard: Standard, lake: Lake) -> list[int]:
         try:
             add_linked(con, standard, lake)
             add_objecting(con, standard, lake)
-            return withdraw(con, lake)
+            return withdraw(con, standard, lake)
         finally:
             con.close()
 

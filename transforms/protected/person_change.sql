@@ -8,7 +8,7 @@ with known as (
 ),
 held as (
     select p.person_id, k.record_key from protected.person_key as k join protected.person as p using (person_no)
-    where getvariable('is_compared')
+    where getvariable('is_compared') and k.is_key_stable
 ),
 -- A local id that two people of one provider share says nothing of who became whom.
 before as (select * from known qualify count(*) over (partition by record_key) = 1),
