@@ -33,10 +33,11 @@ def receive() -> list[list[str]]:
     from transforms.lake import Lake
     from transforms.receive import receive
     from transforms.standard import load
+    from transforms.withdraw import sweep
     from transforms.work import chunks
 
     standard, lake = load(), Lake.from_environment()
-    print(receive(standard, lake))
+    print(receive(standard, lake), sweep(standard, lake))
     return chunks(standard, lake)
 
 

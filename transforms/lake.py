@@ -23,6 +23,9 @@ IDENTIFIABLE = (
     "linked",
     "judged",
     "compared",
+    "objections",
+    "objected",
+    "withdrawn",
 )
 STAGES = (*IDENTIFIABLE, "ledger", "provider", "releases")
 

@@ -113,3 +113,12 @@ create or replace macro first_test(tests, weights, a, b) as
          when a // weights[3] <> b // weights[3] then tests[3] when a // weights[4] <> b // weights[4] then tests[4]
          when a // weights[5] <> b // weights[5] then tests[5] when a // weights[6] <> b // weights[6] then tests[6]
          when a // weights[7] <> b // weights[7] then tests[7] end;
+
+-- birth_marks('x', date '1980-03-05') -> four keyed hashes: year and month, year and day, month and day, and the year with day
+-- and month in either order. Two dates of one message share one exactly when birth_dates_agree does not say false.
+create or replace macro birth_marks(message, day) as
+    case when day is not null then [
+        keyed(message || part('ym') || part(strftime(day, '%Y-%m'))), keyed(message || part('yd') || part(strftime(day, '%Y-%d'))),
+        keyed(message || part('md') || part(strftime(day, '%m-%d'))),
+        keyed(message || part('either') || part(year(day)::text) || part(least(month(day), day(day))::text)
+              || part(greatest(month(day), day(day))::text))] end;

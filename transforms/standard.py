@@ -26,7 +26,7 @@ TABLES = {
     "fields": "table field type requirement code_system cardinality tense area suppression topic definition use source",
     "providers": "code name kind layouts icb cadence due_day local_list demo successor starts_on ends_on",
     "feeds": "provider layout starts_on",
-    "agreements": "provider purpose legal_basis may_link may_publish_protected from to",
+    "agreements": "provider purpose legal_basis may_link may_publish_protected from to national_opt_out",
     "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
     "outcomes": "reason words what_to_do",
     "reasons": "reason words is_about_the_item",
@@ -43,6 +43,9 @@ TABLES = {
     "geography/pseudo_postcodes": "postcode place_status note",
 }
 SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number", "linkage/linkage")
+
+
+SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "objections", "linkage/nhs_number")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Judged:
     rejecting: list[str]
 
 
-def full_mark(standard: Standard, arrival: Arrival, file: File, resolved: str) -> str:
+def full_mark(standard: Standard, lake: Lake, arrival: Arrival, file: File, resolved: str) -> str:
     """Exactly what judging this file reads: its rows, layout, fields, rules in force, and what the maps say of it."""
     layout = standard.layouts[file.layout]
     rules = standard.rules_in_force(layout.name, arrival.submission.period)
@@ -55,7 +55,7 @@ def full_mark(standard: Standard, arrival: Arrival, file: File, resolved: str) -
     return fingerprint.of(
         *(bronze_fingerprint(file, layout), layout.settings, said, resolved, arrival.received_on),
         *([(r["field"], r["type"]) for r in standard.fields_of(layout.table)], provider.get("demo")),
-        *(standard.settings["nhs_number"], fingerprint.code(*CODE)),
+        *(standard.settings["nhs_number"], keys.known_ids(lake).get("pseudonym"), fingerprint.code(*CODE)),
     )
 
 
@@ -82,14 +82,15 @@ def mark_now(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> st
     con = reuse(lake)
     engine.add_standard(con, standard)
     count_values(con, standard, lake, arrival, file)
-    mark = full_mark(standard, arrival, file, resolved_fingerprint(con))
+    mark = full_mark(standard, lake, arrival, file, resolved_fingerprint(con))
     write_text(remembered, f"{when} {mark}\n")
     return mark
 
 
 def _memory(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> tuple[Path, str]:
     """Where a file's mark is remembered, and what it is remembered for."""
-    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on)
+    key = keys.known_ids(lake).get("pseudonym")
+    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on, key)
     return result_file(lake, "mark", arrival, file.layout).with_suffix(".txt"), when
 
 
@@ -149,7 +150,7 @@ def _judge_file(
 
     layout = standard.layouts[file.layout]
     count_values(con, standard, lake, arrival, file)
-    mark = full_mark(standard, arrival, file, resolved_fingerprint(con))
+    mark = full_mark(standard, lake, arrival, file, resolved_fingerprint(con))
     bronze = bronze_file(lake, arrival, file.layout)
     shaped = shape(con, standard, arrival, file, bronze, work, mark)
     con.execute(f"create or replace view shaped as select * from {shaped.source()}")
