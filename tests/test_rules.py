@@ -322,6 +322,15 @@ SPOILED = {
         "'typ' is no column of fields.csv",
         "did you mean 'type'?",
     ),
+    "a template that says why for a field that there is not": (
+        lambda folder: _add(
+            folder,
+            "derived",
+            "- {claim: odd, for: {type: [date]}, sql: '{field} is null', why_for: {birth_dat: Because.}}",
+        ),
+        "'birth_dat' is no field of fields.csv",
+        "did you mean 'birth_date'?",
+    ),
     "a template for nothing": (
         lambda folder: _add(folder, "derived", "- {claim: odd, sql: '{field} is null'}"),
         "a template needs `claim:` and `for:`",
