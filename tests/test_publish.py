@@ -373,6 +373,12 @@ def test_few_people_are_not_shown_and_the_rest_is_rounded():
     """)
 
 
+def test_days_below_zero_are_no_share_and_stop_nothing():
+    """A file that came before its month was over: its days are told, and everybody else's numbers too."""
+    assert disclosed((-10, 1, 0, 0, 0), people(50, 100))[0][3:] == (None, None, None)
+    assert disclosed((-10, 1, 0, 0, 0), people(50, 100))[1][3] == 0.5
+
+
 def test_many_events_of_few_people_are_not_shown():
     assert [row[0] for row in disclosed((90, 200, 3, 60, 57), (90, 200, 50, 60, 3), (90, 200, 30, 60, 30), (5, 200, 5, 60, 55))] == [
         "suppressed", "suppressed", "shown", "suppressed",

@@ -39,6 +39,7 @@ EXAMPLES = ROOT / "tests" / "rule_examples.txt"
 # Rows of which a rule says nothing, where that is the point: few people, few peers, nobody whose dates could be compared.
 SILENT = r"""
 figure.{field}.known_below_peers: n_records=50 n_peers=2 share_known=0 peers_share_known=0.8
+figure.delivery.in_time: n_records=100
 figure.{field}.filled_at_all: n_records=19 n_not_recorded=19
 figure.{field}.newly_recorded: n_newly_recorded=0 n_new_people=49 n_seen=49
 figure.{field}.gypsy_roma_traveller_recorded: can_record_gypsy_roma_traveller=true n_gypsy_roma_traveller=0 n_gypsy_roma_traveller_expected=9.9
@@ -320,6 +321,15 @@ SPOILED = {
         lambda folder: _add(folder, "derived", "- {claim: odd, for: {typ: [date]}, sql: '{field} is null'}"),
         "'typ' is no column of fields.csv",
         "did you mean 'type'?",
+    ),
+    "a template that says why for a field that there is not": (
+        lambda folder: _add(
+            folder,
+            "derived",
+            "- {claim: odd, for: {type: [date]}, sql: '{field} is null', why_for: {birth_dat: Because.}}",
+        ),
+        "'birth_dat' is no field of fields.csv",
+        "did you mean 'birth_date'?",
     ),
     "a template for nothing": (
         lambda folder: _add(folder, "derived", "- {claim: odd, sql: '{field} is null'}"),

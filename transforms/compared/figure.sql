@@ -1,4 +1,4 @@
--- One row per layout and coded field of one provider: what its newest submission in force says of it, beside its own history, its peers and the census.
+-- One row per layout and coded field of one provider, and one per layout for the delivery itself: what its newest submission in force says of it, beside its own history, its peers and the census.
 -- after: home, item, peer
 with newest as (
     select *, strptime(period || '-01', '%Y-%m-%d')::date as starts,
@@ -57,7 +57,7 @@ expected as (
     join compared.home as h using (record_key)
     group by p.layout
 )
-select n.provider, n.kind, n.period, n.layout, i.field,
+select n.provider, n.kind, n.period, n.layout, i.field, n.n_days_after_due::bigint as n_days_after_due,
        coalesce(c.n_records, 0) as n_records, coalesce(c.n_known, 0) as n_known, coalesce(c.n_not_stated, 0) as n_not_stated,
        coalesce(c.n_not_known, 0) as n_not_known, coalesce(c.n_not_recorded, 0) as n_not_recorded,
        coalesce(c.n_unrecognised, 0) as n_unrecognised,
@@ -83,4 +83,6 @@ left join newcomer as f on f.layout = n.layout
 left join seen as s on s.layout = n.layout
 left join recorded as r on r.layout = n.layout
 left join expected as e on e.layout = n.layout
-order by n.layout, i.field
+union all by name
+select provider, kind, period, layout, 'delivery' as field, n_days_after_due::bigint as n_days_after_due from newest
+order by layout, field
