@@ -42,10 +42,10 @@ TABLES = {
     "linkage/family_name_shares": "name share",
     "geography/pseudo_postcodes": "postcode place_status note",
 }
-SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number", "linkage/linkage")
-
-
-SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "objections", "linkage/nhs_number")
+SETTINGS = (
+    *("resolution", "disclosure", "scorecard", "publishing", "objections"),
+    *("linkage/nhs_number", "linkage/linkage"),
+)
 
 
 @dataclass(frozen=True)
