@@ -100,6 +100,11 @@ CLEANED = {
     "is_valid_on(date '2001-04-01', '2001-04-01', null)": True,
     "is_valid_on(date '2001-04-01', '', '')": True,
     "is_valid_on(null::date, '', '')": None,
+    "day_place(date '1800-01-02')": 199_999,
+    "day_place(null)": 200_000,
+    "first_test(['a', 'b'], [10, 1], 31, 35)": "b",
+    "first_test(['a', 'b'], [10, 1], 31, 41)": "a",
+    "first_test(['a', 'b'], [10, 1], 31, 31)": None,
 }
 # STANDARD.md section 6: ten digits, modulus 11; not ten equal digits, not N00000000N, not 0123456789.
 NUMBERS = {
