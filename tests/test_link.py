@@ -266,6 +266,25 @@ def test_numbers_that_are_never_issued_count_in_demonstration_data_only():
     assert people(text.format(N1)) == "ZZ1 A, ZZ2 B"
 
 
+def test_a_pseudonym_joins_within_its_key_alone_and_needs_no_check_digit():
+    con = database()
+    text = """
+        provider | id | layout         | nhs_number | birth_date | family_name
+        ZZ1      | 1  | pas_patient    | 9f3a       | 1980-03-05 | A
+        ZZ2      | 7  | pas_patient    | 9f3a       | 1980-03-05 | B
+        ZZ3      | 8  | sus_outpatient | 9f3a       | 1980-03-05 | C
+    """
+    con.execute("create temp table kept as from standard.layout")
+    try:
+        con.execute("update standard.layout set pseudonym_key = layout")
+        assert people(text) == "ZZ1 A, ZZ2 B\nZZ3 C"
+        con.execute("update standard.layout set pseudonym_key = 'one'")
+        assert people(text) == "ZZ1 A, ZZ2 B, ZZ3 C"
+    finally:
+        con.execute("create or replace table standard.layout as from kept; drop table kept")
+    assert people(text) == "ZZ1 A\nZZ2 B\nZZ3 C"
+
+
 def test_of_a_cumulative_feed_the_latest_period_of_the_year_counts():
     linked("""
         provider | id | layout         | period  | family_name
