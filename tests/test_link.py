@@ -423,3 +423,18 @@ def test_a_lake_is_linked_once_and_again_only_when_something_changed(tmp_path, m
     deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 3})
     lakes.run(standard, lake)
     assert link(standard, lake)["person_record"] == 15
+
+
+def test_another_model_weighs_everything_again(tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    lake, standard = lakes.new_lake(tmp_path), load()
+    for provider in ("ZZ1", "ZZ2"):
+        deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 9}, {"missing_nhs_number": 4})
+    lakes.run(standard, lake)
+    whole = link(standard, lake)["pairs compared"]
+    assert whole > 0
+    deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 1})
+    lakes.run(standard, lake)
+    assert link(standard, lake)["pairs compared"] < whole
+    monkeypatch.setattr("transforms.link.model_version", lambda standard: "another")
+    assert link(standard, lake)["pairs compared"] >= whole
