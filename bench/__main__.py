@@ -43,9 +43,14 @@ def main() -> None:
     options.add_argument("--people", type=int, default=1_000_000)
     options.add_argument("--pandas-rows", type=int, default=1_000_000)
     options.add_argument("--times", type=int, default=3)
+    options.add_argument("--linked", type=int, nargs="*", default=[100_000, 300_000, 1_000_000], help="people to link")
+    options.add_argument("--only-linking", action="store_true")
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
+        linking(folder, chosen.linked)
+        if chosen.only_linking:
+            return
         floor = path("events", "outpatient delivery", folder / "events", chosen.rows, chosen.times)
         show("importing Great Expectations, once", median("importing", folder, 0, chosen.times), floor)
         pandas = median("pandas", folder / "events", chosen.pandas_rows, chosen.times)
@@ -60,6 +65,24 @@ def main() -> None:
         path("people", "people with every characteristic", folder / "people", chosen.people, chosen.times)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def linking(folder: Path, sizes: list[int]) -> None:
+    """Print what linking costs: everybody at once, and a small submission after that."""
+    print("linking, three records a person; seconds are of the clock, and of both cores together\n")
+    print(f"{'':34}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'pairs':>12}{'precision':>11}{'recall':>8}")
+    for people in sizes:
+        for what, title in (("make", ""), ("all", f"{people:,} people"), ("more", "one more small submission")):
+            command = [sys.executable, "-m", "bench.linking", str(folder / f"linked-{people}"), str(people), what]
+            done = subprocess.run(command, env={**os.environ, "THREADS": "2"}, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"linking {people} failed:\n{done.stderr[-2000:]}")
+            if title:
+                found = json.loads(done.stdout.splitlines()[-1])
+                numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['megabytes']:9.0f}{found['pairs']:12,}"
+                print(f"{title:34}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
+        shutil.rmtree(folder / f"linked-{people}")
+    print()
 
 
 def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str, float]:

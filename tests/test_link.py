@@ -266,6 +266,25 @@ def test_numbers_that_are_never_issued_count_in_demonstration_data_only():
     assert people(text.format(N1)) == "ZZ1 A, ZZ2 B"
 
 
+def test_a_pseudonym_joins_within_its_key_alone_and_needs_no_check_digit():
+    con = database()
+    text = """
+        provider | id | layout         | nhs_number | birth_date | family_name
+        ZZ1      | 1  | pas_patient    | 9f3a       | 1980-03-05 | A
+        ZZ2      | 7  | pas_patient    | 9f3a       | 1980-03-05 | B
+        ZZ3      | 8  | sus_outpatient | 9f3a       | 1980-03-05 | C
+    """
+    con.execute("create temp table kept as from standard.layout")
+    try:
+        con.execute("update standard.layout set pseudonym_key = layout")
+        assert people(text) == "ZZ1 A, ZZ2 B\nZZ3 C"
+        con.execute("update standard.layout set pseudonym_key = 'one'")
+        assert people(text) == "ZZ1 A, ZZ2 B, ZZ3 C"
+    finally:
+        con.execute("create or replace table standard.layout as from kept; drop table kept")
+    assert people(text) == "ZZ1 A\nZZ2 B\nZZ3 C"
+
+
 def test_of_a_cumulative_feed_the_latest_period_of_the_year_counts():
     linked("""
         provider | id | layout         | period  | family_name
@@ -404,3 +423,18 @@ def test_a_lake_is_linked_once_and_again_only_when_something_changed(tmp_path, m
     deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 3})
     lakes.run(standard, lake)
     assert link(standard, lake)["person_record"] == 15
+
+
+def test_another_model_weighs_everything_again(tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    lake, standard = lakes.new_lake(tmp_path), load()
+    for provider in ("ZZ1", "ZZ2"):
+        deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 9}, {"missing_nhs_number": 4})
+    lakes.run(standard, lake)
+    whole = link(standard, lake)["pairs compared"]
+    assert whole > 0
+    deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 1})
+    lakes.run(standard, lake)
+    assert link(standard, lake)["pairs compared"] < whole
+    monkeypatch.setattr("transforms.link.model_version", lambda standard: "another")
+    assert link(standard, lake)["pairs compared"] >= whole

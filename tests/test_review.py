@@ -78,7 +78,7 @@ def test_a_pair_between_the_thresholds_is_listed_side_by_side_for_its_reader_alo
 def test_what_is_decided_is_honoured_until_it_is_decided_otherwise(made, tmp_path):
     standard, lake, _ = made
     target = tmp_path / "review.csv"
-    for verdict, together in (("same", 1), ("different", 2), ("same", 1), ("undo", 2)):
+    for verdict, together in (("together", 1), ("apart", 2), ("together", 1), ("undo", 2)):
         target.unlink(missing_ok=True)
         export(standard, lake, tmp_path)
         if not listed(target):  # it is judged: judge what was listed before
@@ -88,13 +88,13 @@ def test_what_is_decided_is_honoured_until_it_is_decided_otherwise(made, tmp_pat
         assert main(["review", "--import", str(target)]) == 0
         assert link(standard, lake)["person"] == together, verdict
         assert export(standard, lake, tmp_path) == (verdict == "undo")
-    assert [entry["same"] for entry in ledger.entries(lake) if entry["event"] == "judged"] == [1, 0, 1, 0]
+    assert [entry["together"] for entry in ledger.entries(lake) if entry["event"] == "judged"] == [1, 0, 1, 0]
 
 
 def test_a_decision_about_values_that_have_changed_is_none_and_is_asked_again(made, tmp_path):
     standard, lake, send = made
     export(standard, lake, tmp_path)
-    decide(tmp_path / "review.csv", "same")
+    decide(tmp_path / "review.csv", "together")
     import_decisions(lake, tmp_path / "review.csv")
     assert link(standard, lake)["person"] == 1
     send("ZZ2 again", NHS_NUMBER="", POSTCODE="ZT9 9AB", DATE_OF_BIRTH="21/05/1960")
@@ -106,7 +106,7 @@ def test_a_decision_about_values_that_have_changed_is_none_and_is_asked_again(ma
 def test_nothing_that_was_judged_is_kept_but_keys(made, tmp_path):
     standard, lake, _ = made
     export(standard, lake, tmp_path)
-    decide(tmp_path / "review.csv", "different")
+    decide(tmp_path / "review.csv", "apart")
     import_decisions(lake, tmp_path / "review.csv")
     kept = lake.path("judged", "000001.parquet").read_bytes() + ledger.log_path(lake).read_bytes()
     for value in (b"Oliver", b"Smith", b"1960", b"ZT1"):
@@ -117,7 +117,7 @@ def test_nothing_that_was_judged_is_kept_but_keys(made, tmp_path):
 def test_a_file_that_is_not_right_changes_nothing_and_says_no_value(made, tmp_path, column):
     standard, lake, _ = made
     export(standard, lake, tmp_path)
-    decide(tmp_path / "review.csv", "same")
+    decide(tmp_path / "review.csv", "together")
     rows = listed(tmp_path / "review.csv")
     with open(tmp_path / "review.csv", "w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0])

@@ -91,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
     )
     review.add_argument("--export", type=Path, metavar="FOLDER", help="write review.csv there, for your eyes alone")
     review.add_argument(
-        "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: same, different, undo"
+        "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: together, apart, undo"
     )
     add("verify", "Check the ledger's chain and the content of the current release.")
     return whole

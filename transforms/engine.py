@@ -81,6 +81,7 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
             "content": layout.content,
             "care_setting": layout["care_setting"],
             "is_number_traced": bool(layout["nhs_number_traced"]),
+            "pseudonym_key": layout.pseudonym_key,
             "restarts": layout["restarts"] or "",
         }
         for layout in standard.layouts.values()

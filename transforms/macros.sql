@@ -46,6 +46,13 @@ create or replace macro is_nhs_number(sent) as
          when not regexp_full_match(sent, '[0-9]{10}') then false
          else is_issuable(try_cast(sent as bigint)) end;
 
+-- linking_number('9991111131', '', true) -> '9991111131'; ('9991111132', '', true) -> null; ('9f3a', 'k1', false) -> 'k1:9f3a':
+-- a number that passes its check, of the range that is never issued only in demonstration data; or a pseudonym, which means
+-- something beside others of its key alone, and has no check digit.
+create or replace macro linking_number(sent, pseudonym_key, is_demo) as
+    case when pseudonym_key <> '' then pseudonym_key || ':' || sent
+         when is_nhs_number(sent) and (is_demo or not starts_with(sent, getvariable('test_range'))) then sent end;
+
 -- birth_dates_agree(date '1980-03-05', date '1980-05-03') -> true (day and month swapped); equal -> true;
 -- date '1980-03-05', date '1980-03-06' -> null: one part differs, so that a name must agree; else false.
 create or replace macro birth_dates_agree(a, b) as

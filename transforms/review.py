@@ -32,7 +32,7 @@ VALUES = (
     "postcode",
     "gp_practice_code",
 )
-VERDICTS = {"same": True, "different": False, "undo": None}
+VERDICTS = {"together": True, "apart": False, "undo": None}
 NEEDED = ("in_force", "node", "local_cluster", "numbered_person")
 
 

@@ -4,6 +4,7 @@ Promise: what loads is consistent; what is not is refused with every fault named
 """
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -48,6 +49,9 @@ SETTINGS = (
 )
 
 
+PSEUDONYM = re.compile(r"pseudonym\((\w+)\)")  # what a layout says of NHS numbers, beside `clear`
+
+
 @dataclass(frozen=True)
 class Layout:
     """One shape of extract: how its columns become fields."""
@@ -74,6 +78,12 @@ class Layout:
         stated = [items for items in (self.settings.get("states") or {}).values() if isinstance(items, list)]
         named = {str(item.get("characteristic")) for items in stated for item in items if isinstance(item, dict)}
         return {name for name, entry in self.fields.items() if entry.get("vocabulary")} | named
+
+    @property
+    def pseudonym_key(self) -> str:
+        """The id of the key with which the sender made pseudonyms of NHS numbers; "" where they are sent as they are."""
+        found = PSEUDONYM.fullmatch(str(self.settings.get("nhs_number", "")))
+        return found.group(1) if found else ""
 
     @property
     def drop(self) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def weigh(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
         select p.* from linked.scored_pair as p
         semi join to_compare as a on a.comparand_key = p.comparand_key_a
         semi join to_compare as b on b.comparand_key = p.comparand_key_b
-        union all
+        union  -- a crash may have left the pairs of a run without its list of who was compared
         select least(a.comparand_key, b.comparand_key), greatest(a.comparand_key, b.comparand_key), round(match_weight, 4),
                case {held} end as held
         from scored as s join to_compare as a on a.unique_id = s.unique_id_l join to_compare as b on b.unique_id = s.unique_id_r

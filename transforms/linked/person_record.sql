@@ -9,8 +9,6 @@ join standard.provider as o on o.code = p.provider
 join linked.local_cluster as c
   on c.provider = p.provider and c.record_key = p.record_key
  and c.birth_date is not distinct from p.birth_date
- and c.number is not distinct from (
-     case when is_nhs_number(p.nhs_number)
-           and (o.demo = 'true' or not starts_with(p.nhs_number, getvariable('test_range'))) then p.nhs_number end)
+ and c.number is not distinct from linking_number(p.nhs_number, f.pseudonym_key, o.demo = 'true')
 join linked.person_member as m on m.local_no = c.local_no
 where p.exclusion is null
