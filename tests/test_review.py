@@ -8,11 +8,12 @@ import pytest
 from tests import lakes
 from tests.lakes import PERIOD
 from tests.synthetic import deliver
-from transforms import ledger
+from transforms import keys, ledger
 from transforms.__main__ import main
 from transforms.lake import UsageError
 from transforms.link import link
 from transforms.review import VALUES, export, import_decisions
+from transforms.rotate import needed, rotate
 from transforms.standard import load
 
 
@@ -127,3 +128,16 @@ def test_a_file_that_is_not_right_changes_nothing_and_says_no_value(made, tmp_pa
         import_decisions(lake, tmp_path / "review.csv")
     assert "Quetzaline" not in str(refused.value)
     assert not list(lake.path("judged").iterdir())
+
+
+def test_a_decision_outlasts_the_key_that_its_records_were_named_with(made, tmp_path):
+    standard, lake, _ = made
+    export(standard, lake, tmp_path)
+    decide(tmp_path / "review.csv", "together")
+    import_decisions(lake, tmp_path / "review.csv")
+    old = keys.key_id(keys.load(lake, "pseudonym"))
+    rotate(lake, "pseudonym")
+    lakes.run(standard, lake)
+    assert link(standard, lake)["person"] == 1
+    assert needed(lake) == {f"pseudonym-{old}.key": "decisions of reviewers"}
+    assert export(standard, lake, tmp_path) == 0

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import duckdb
 
-from transforms import fingerprint, ledger
+from transforms import fingerprint, keys, ledger
 from transforms.cluster import cluster
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
 from transforms.lake import Lake, install
 from transforms.receive import today
+from transforms.rotate import translate
 from transforms.sqlfolder import ordered, run_file
 from transforms.standard import Standard
 from transforms.weigh import LISTS, REMEMBERED, SHAPES, SHARES, model_version, recall, weigh
@@ -102,21 +103,19 @@ def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
 
 
 def decide(con: duckdb.DuckDBPyConnection, lake: Lake) -> None:
-    """linked.decision: what reviewers said last of each pair, from either side."""
+    """linked.judged: all that reviewers ever said, of records by the keys that they have now. Needs harmonised.patient."""
     if files := [str(path) for path in sorted(lake.path("judged").glob("*.parquet"))]:
-        con.execute(
-            """
-            create or replace table linked.decision as
-            with last as (
-                select * from read_parquet(?, filename = true)
-                qualify row_number() over (partition by least(record_key_a, record_key_b), greatest(record_key_a, record_key_b)
-                                           order by filename desc, line desc) = 1
+        con.execute("insert into linked.judged by name from read_parquet(?, filename = true)", [files])
+    now = keys.known_ids(lake).get("pseudonym")
+    query = "select distinct key_id from linked.judged where key_id is distinct from ?"
+    for (old,) in con.execute(query, [now]).fetchall():
+        translate(con, lake, old)
+        for side in "ab":
+            con.execute(
+                f"""update linked.judged set record_key_{side} = r.record_key from rekeyed as r
+                    where judged.key_id = ? and judged.record_key_{side} = r.old_key""",
+                [old],
             )
-            select record_key_a, record_key_b, values_key_a, values_key_b, is_same from last where is_same is not null
-            union all
-            select record_key_b, record_key_a, values_key_b, values_key_a, is_same from last where is_same is not null""",
-            [files],
-        )
 
 
 def set_variables(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:

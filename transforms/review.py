@@ -15,9 +15,11 @@ import pyarrow as pa
 from transforms import fingerprint, ledger
 from transforms.engine import add_standard, add_views, connect, copy, without_values
 from transforms.issues import safe
+from transforms.keys import key_id, load
 from transforms.lake import Lake, UsageError, install
 from transforms.link import FOLDER, decide, prepare
 from transforms.sqlfolder import ordered, run_file
+from transforms.sqltext import text
 from transforms.standard import Standard
 
 KEYS = ("record_key_a", "record_key_b", "values_key_a", "values_key_b")
@@ -33,7 +35,7 @@ VALUES = (
     "gp_practice_code",
 )
 VERDICTS = {"together": True, "apart": False, "undo": None}
-NEEDED = ("in_force", "node", "local_cluster", "numbered_person")
+NEEDED = ("decision", "in_force", "node", "local_cluster", "numbered_person")
 
 
 def export(standard: Standard, lake: Lake, folder: Path) -> int:
@@ -100,13 +102,15 @@ def import_decisions(lake: Lake, path: Path) -> dict[str, int]:
     table = pa.table(
         {key: [row[key].strip() for _, row in rows] for key in KEYS} | {"is_same": [VERDICTS[v] for v in verdicts]}
     )
+    named_with = key_id(load(lake, "pseudonym"))
     con = connect(lake)
     try:
         with ledger.lock(lake, "publish", wait=True), lake.workspace() as work:
             number = len(list(lake.path("judged").glob("*.parquet"))) + 1
             con.register("judged", table)
             keys = ", ".join(f"{key}::uuid as {key}" for key in KEYS)
-            query = f"select row_number() over ()::integer as line, {keys}, is_same::boolean as is_same from judged"
+            query = f"""select row_number() over ()::integer as line, {keys}, is_same::boolean as is_same,
+                               {text(named_with)} as key_id from judged"""
             copy(con, query, work / "judged.parquet", fingerprint.of(table.to_pylist()))
             install(work / "judged.parquet", lake.path("judged", f"{number:06d}.parquet"))
             ledger.append(lake, "judged", number=number, **counts)

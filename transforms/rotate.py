@@ -108,9 +108,18 @@ def needed(lake: Lake) -> dict[str, str]:
             continue
         reasons = ["releases"] if name == "protected" and held in in_use else []
         reasons += ["lists of objections"] if name == "pseudonym" and held in hashed else []
+        reasons += ["decisions of reviewers"] if name == "pseudonym" and held in judged_with(lake) else []
         reasons += ["the release, which is to be made again"] if name == "pseudonym" and is_behind else []
         found[path.name] = " and ".join(reasons)
     return found
+
+
+def judged_with(lake: Lake) -> set[str]:
+    """The ids of the keys by which reviewers' decisions name records."""
+    files = [str(path) for path in sorted(lake.path("judged").glob("*.parquet"))]
+    with duckdb.connect() as con:
+        query = "select distinct key_id from read_parquet(?)"
+        return {row[0] for row in con.execute(query, [files]).fetchall()} if files else set()
 
 
 def _write(path: Path, key: bytes) -> None:

@@ -21,8 +21,9 @@ SHAPES = """
     create schema if not exists linked;
     create or replace table linked.scored_pair (comparand_key_a uuid, comparand_key_b uuid, weight double, held varchar);
     create or replace table linked.scored_comparand (comparand_key uuid);
-    create or replace table linked.decision (
-        record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, is_same boolean)"""
+    create or replace table linked.judged (
+        record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, is_same boolean, key_id varchar,
+        filename varchar, line integer)"""
 SCORING = ("score.py", "weigh.py", "linked/comparand.sql", "linked/name.sql", "macros.sql")
 
 
