@@ -363,7 +363,10 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
             from standard.classification where classification = 'heritage' and code = 'african';
         create schema measure; set variable ethnicity = 'ethnic_category'; set variable default_set = 'heritage';
         create or replace table protected.person as select unnest([1, 2]) as person_no, null::varchar as icb_of_residence,
-            'not_matched' as place_status, null::integer as deprivation_quintile""")
+            'not_matched' as place_status, null::integer as deprivation_quintile, null::varchar as local_authority_code,
+            null::varchar as icb_of_registration, null::varchar as lsoa21_code, null::date as birth_month;
+        create table standard.age_band (band varchar, from_age integer, to_age integer);
+        set variable region = 'midlands'""")
     for day, group in (("2024-06-30", "group_caribbean_african"), ("2026-09-30", "renamed")):
         con.execute(f"set variable rolling_to = date '{day}'")
         run_file(con, HERE / "measure" / "person_view.sql")
@@ -509,7 +512,8 @@ def test_vodim_adds_up_to_all_records(published):
 def test_non_attendance_is_what_was_sent(published):
     """Persons 0, 10, 20 … did not come: 30 of 300 at one trust and 20 of 200 at the other."""
     [(numerator, denominator, value)] = published.ask(
-        "select sum(numerator), sum(denominator), any_value(value) from open.metric_value where breakdown = 'everyone' and place_kind = 'region'"
+        "select sum(numerator), sum(denominator), any_value(value) from open.metric_value "
+        "where metric = 'outpatient_non_attendance' and breakdown = 'everyone' and place_kind = 'region' and period = '2025-10 to 2026-09'"
     )
     assert (numerator, denominator) == (50, 500)
     assert value == pytest.approx(0.1)

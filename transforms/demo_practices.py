@@ -6,6 +6,7 @@ Promise: a code is used as often as it is really recorded where that is known (t
 import numpy as np
 import pandas as pd
 
+from transforms.demo_care import care_entries
 from transforms.demo_people import BLANK_DAY, Array, dates, day, text
 from transforms.demo_records import Categories, Setting, draw, guid, one_of, wrong_number, wrong_postcode
 
@@ -143,6 +144,7 @@ def observations(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
         )
     )
     parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in _other_facts(rng, setting, who)]
+    parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in care_entries(setting, who)]
     row = np.concatenate([part[0] for part in parts])
     frame = pd.DataFrame({"provider": held["provider"].to_numpy()[row], "person_no": who["person_no"].to_numpy()[row]})
     frame["SnomedCTConceptId"], frame["fault:SnomedCTConceptId"], frame["expected:SnomedCTConceptId"] = (

@@ -116,6 +116,7 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         "agreement": standard.tables["agreements"],
         "vocabulary": standard.tables["vocabularies"],
         "reason": standard.tables["reasons"],
+        "activity_kind": kinds(standard),
         "rule": [rule.describe() for rule in standard.rules],
         "layout": layouts,
         "collected": collected,
@@ -136,6 +137,14 @@ def characteristics(standard: Standard) -> list[dict]:
         {"characteristic": name, "system": system} | {column: standard.characteristic(name)[column] for column in said}
         for name, system in standard.characteristics().items()
     ]
+
+
+def kinds(standard: Standard) -> list[dict]:
+    """One row per kind of event, with the layouts that bring it."""
+    bring: dict[str, list[str]] = {row["kind"]: [] for row in standard.tables["activity_kinds"]}
+    for layout in standard.layouts.values():
+        bring.setdefault(layout["activity"], []).append(layout.name)
+    return [row | {"layouts": " ".join(sorted(bring[row["kind"]]))} for row in standard.tables["activity_kinds"]]
 
 
 def derived(standard: Standard) -> list[dict]:

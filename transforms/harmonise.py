@@ -22,7 +22,7 @@ CODE = ("harmonise.py", "meaning.py", "harmonised", "macros.sql")
 # Fields that a record can have, whatever its table: null where it has not.
 RECORD = {
     **dict.fromkeys(("local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name"), "varchar"),
-    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on"), "date"),
+    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on", "discharge_date"), "date"),
     **dict.fromkeys(("sex", "postcode", "gp_practice_code", "specialty_code", "site_code"), "varchar"),
     **dict.fromkeys(("attendance_code", "discharge_method_code", "discharge_status_code"), "varchar"),
     **dict.fromkeys(("is_test_record", "is_confidential", "is_withheld"), "boolean"),

@@ -24,10 +24,13 @@ from transforms.link import KEPT, link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
 from transforms.maturity import first_received
 from transforms.measure import measure
+from transforms.metrics import described
+from transforms.periods import periods
 from transforms.receive import today
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
+from transforms.trend import trend
 from transforms.work import pending
 
 CODE = (
@@ -37,6 +40,11 @@ CODE = (
     "maturity.py",
     "tally.py",
     "metrics.py",
+    "cells.py",
+    "facts.py",
+    "periods.py",
+    "trend.py",
+    "xmr.py",
     "disclose.py",
     "geography.py",
     "protected",
@@ -133,6 +141,7 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         facts |= disclose(con, standard)
         _add_dictionary(con)
         run_folder(con, HERE / "open", is_database=True)
+        trend(con)
         audit(con, standard)
         changes.keep(con, is_held)
         _describe(con, standard, lake, built, number, mark)
@@ -193,7 +202,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     set_linking_variables(con, standard)
     set_disclosure_variables(con, standard)
     settings = standard.settings["publishing"]
-    for name in ("ethnicity", "default_set", "region", "deprivation_index"):
+    for name in ("ethnicity", "default_set", "region", "deprivation_index", "not_covered"):
         con.execute(f"set variable {name} = ?", [settings[name]])
     con.execute("set variable weights = ?", [weights(standard)])
     con.execute("""
@@ -217,12 +226,9 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
             and ("to" = '' or "to" >= ?))""",
         [today(), today()],
     )
-    hidden = ("layouts", "breakdowns", "places", "__line__")
-    metrics = [
-        {"metric": name} | {k: str(v) for k, v in metric.items() if k not in hidden}
-        for name, metric in standard.metrics.items()
-    ]
-    add_table(con, "standard.metric", metrics)
+    latest = con.execute("select getvariable('latest_period')").fetchone()[0]
+    add_table(con, "standard.period", periods(latest) if latest else [])
+    add_table(con, "standard.metric", described(con, standard))
 
 
 def weights(standard: Standard) -> dict[str, int]:

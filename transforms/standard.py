@@ -34,6 +34,8 @@ TABLES = {
     "measures": "measure title words better unit tells source",
     "index_items": "field threshold missing invalid source",
     "staleness": "field months review_on source",
+    "activity_kinds": "kind title definition source",
+    "age_bands": "band from_age to_age source",
     "national_vodim": "field vocabulary place pattern vodim source",
 }
 SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
