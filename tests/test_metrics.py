@@ -71,6 +71,12 @@ PERSON = {
         and not EXCLUDED & set(p["conditions"]),
         lambda p: p["checks"].get("nhs_health_check", date.min) > shift(END, 60),
     ),
+    "hypertension_treated_to_target": (
+        lambda p: "hypertension" in p["conditions"],
+        lambda p: "last" in p and all(in_year(p["last"][k][0]) for k in ("systolic", "diastolic"))
+        and p["last"]["systolic"][1] <= (150 if p["age"] is not None and p["age"] >= 80 else 140)
+        and p["last"]["diastolic"][1] <= 90,
+    ),
     "learning_disability_health_check": (
         lambda p: "learning_disability" in p["conditions"] and p["age"] is not None and p["age"] >= 14,
         lambda p: in_year(p["checks"].get("learning_disability_check")),
@@ -143,6 +149,15 @@ def people(standard, n=700):
                                 if draw.random() < 0.12}  # fmt: skip
         person["checks"] = {code: END - timedelta(days=draw.randint(0, 3000)) for code in codes["health_check"]
                             if draw.random() < 0.5}  # fmt: skip
+        if draw.random() < 0.7:
+            person["readings"] = [(name, END - timedelta(days=draw.randint(-20, 700)), float(draw.randint(low, low + 60)))
+                                  for name, low in (("systolic", 105), ("diastolic", 55)) for _ in range(draw.randint(1, 3))]  # fmt: skip
+            past = [one for one in person["readings"] if one[1] <= END]
+            if {name for name, *_ in past} == {"systolic", "diastolic"}:  # the lowest of the last day
+                person["last"] = {
+                    name: max((on, -value) for n, on, value in past if n == name) for name in ("systolic", "diastolic")
+                }
+                person["last"] = {name: (on, -value) for name, (on, value) in person["last"].items()}
         born = person["birth_month"]
         person["age"] = None if born is None else END.year - born.year - (END.month < born.month)
         found.append(person)
@@ -219,7 +234,12 @@ def con(standard, everybody, happened):
         for code, on in listed.items()
     ]  # fmt: skip
     add_table(con, "protected.person_characteristic_value", many)
-    add_table(con, "protected.activity", happened)
+    readings = [
+        {"person_no": p["person_no"], "kind": f"{name}_blood_pressure", "event_date": on, "value": value}
+        for p in everybody
+        for name, on, value in p.get("readings", [])
+    ]
+    add_table(con, "protected.activity", [{"value": None, **event} for event in happened] + readings)
     run_file(con, HERE / "measure" / "person_view.sql")
     con.execute("insert into linked.in_force select unnest(?)", [list(standard.layouts)])
     with pytest.MonkeyPatch.context() as patch:

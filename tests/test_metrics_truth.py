@@ -209,6 +209,23 @@ def test_nhs_health_checks_done(made):
     assert made.people["person_no"].isin(ill).sum() > 50
 
 
+def test_high_blood_pressure_treated_to_target(made):
+    """Of the readings of somebody's last day the lowest; from 80 years the target is another."""
+    entries, people = made.truth["entry"], made.people
+    conditions = coded(made, "long_term_condition")
+    of = people["person_no"].isin(conditions[conditions["says"] == "hypertension"]["person_no"])
+    last = {}
+    for name, code in (("high", "271649006"), ("low", "271650006")):
+        read = entries[entries["code"] == code].assign(value=lambda rows: rows["value"].astype(int))
+        read = read.sort_values(["happened_on", "value"], ascending=[False, True]).drop_duplicates("person_no")
+        read = read[within_year(read["happened_on"])].set_index("person_no")["value"]
+        last[name] = people["person_no"].map(read)
+    n = of & (last["high"] <= people["age"].map(lambda age: 150 if age >= 80 else 140)) & (last["low"] <= 90)
+    counted = people[["person_no"]].assign(n=n.astype(int), of=of.astype(int))
+    assert cells(made, "hypertension_treated_to_target", DAY) == truly(people, counted)
+    assert 0 < n.sum() < of.sum()
+
+
 def in_an_index(made) -> pd.Series:
     record = made.truth["record"]
     return made.people["person_no"].isin(record[record["layout"] == "pas_patient"]["person_no"])

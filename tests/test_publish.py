@@ -500,6 +500,25 @@ def test_every_table_says_its_grain(published):
             assert comment or name == "about", name
 
 
+DESCRIBED = {"open": ("metric_value", "gap", "trend", "signal", "period"),
+             "protected": ("person", "person_characteristic", "person_condition", "activity", "activity_kind", "metric_value")}  # fmt: skip
+
+
+def test_whoever_opens_a_mart_reads_what_its_columns_mean(published):
+    for database, tables in DESCRIBED.items():
+        query = f"select table_name, column_name, comment from duckdb_columns() where database_name = '{database}'"
+        found = [row for row in published.ask(query) if row[0] in tables]
+        assert {row[0] for row in found} == set(tables)
+        assert not [row for row in found if not row[2]]
+
+
+def test_the_protected_mart_has_exact_values_by_small_area_and_the_open_one_has_none(published):
+    exact = published.ask("""select sum(numerator), sum(denominator) from protected.metric_value
+        where metric = 'outpatient_non_attendance' and place_kind = 'lsoa21_code' and period = '2025-10 to 2026-09'""")
+    assert exact == [(50, 500)]
+    assert published.ask("select count(*) from open.metric_value where place_kind = 'lsoa21_code'") == [(0,)]
+
+
 def test_vodim_adds_up_to_all_records(published):
     """Before rounding; afterwards each of five letters is at most two off."""
     found = published.ask("""select any_value(n_records_in_all), sum(n_records), bool_or(n_records is null) from open.provider_scorecard

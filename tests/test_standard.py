@@ -874,8 +874,18 @@ SPOILED = {
     ),
     "a kind of event": (
         change("standards/layouts/sus_outpatient.yml", "activity: appointment", "activity: apointment"),
-        "activity 'apointment' is not in activity_kinds.csv",
+        "activity 'apointment' is not known",
         "did you mean 'appointment'?",
+    ),
+    "a measurement's kind": (
+        cell("standards/measurements.csv", "systolic_blood_pressure,snomed_ct", kind="sistolic_blood_pressure"),
+        "kind 'sistolic_blood_pressure' is not in activity_kinds.csv",
+        "did you mean 'systolic_blood_pressure'?",
+    ),
+    "a measurement's limit": (
+        cell("standards/measurements.csv", "systolic_blood_pressure,snomed_ct", highest="high"),
+        "highest 'high' is not a number",
+        "write figures, with a point",
     ),
     "what is counted by month": (
         change("standards/publishing.yml", "month: [everyone, ethnic_group", "month: [everyone, ethnic_grup"),

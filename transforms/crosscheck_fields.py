@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from transforms.standard import Layout, Standard
 
 CONTENTS = ("snapshot", "events", "cumulative")
-ACTIVITIES = ("appointment", "admission", "emergency_attendance")
 FORMATS = {"csv": "delimiter", "ndjson": "resource"}  # each with the key that it needs
 KNOWN = {
     "type": ("text", "date", "boolean", "integer", "code", "nhs_number", "postcode"),
@@ -141,8 +140,9 @@ def check_layout(reader: Reader, standard: Standard, layout: Layout) -> None:
 def _check_settings(reader: Reader, standard: Standard, layout: Layout, path: Path) -> None:
     """What a layout says of the whole file: who stated it, what it counts as, and how it is written."""
     _check_stated_by(reader, standard, path, layout.settings)
-    if layout["activity"] and layout["activity"] not in ACTIVITIES:
-        hint = one_of(layout["activity"], ACTIVITIES)
+    kinds = [row["kind"] for row in standard.tables["activity_kinds"]]
+    if layout["activity"] and layout["activity"] not in kinds:
+        hint = one_of(layout["activity"], kinds)
         where = reader.line_of(path, "activity")
         reader.fault(path, where, f"activity '{layout['activity']}' is not known", hint)
     written = layout["format"] if isinstance(layout["format"], dict) else {}

@@ -32,6 +32,23 @@ def care_entries(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Array
     return found
 
 
+def readings(setting: Setting, who: pd.DataFrame, ill: Array) -> list[tuple[Array, Array, Array]]:
+    """(row of `who`, concept, number) of blood pressure: of some people, both of its numbers. `ill`: rows with high blood pressure."""
+    rng = np.random.default_rng([setting.seed, 19])
+    source, habits, n = setting.source, setting.source.settings["care"]["pressure"], len(who)
+    age = (day(source.settings["today"]) - who["birth_day"].to_numpy()) / DAYS
+    has = np.isin(np.arange(n), ill)
+    at = np.flatnonzero((age >= habits["from"]) & (rng.random(n) < np.where(has, 0.9, habits["measured"])))
+    codes = {row["kind"]: row["code"] for row in source.rows("measurements.csv")}
+    found = []
+    for kind, name in (("systolic_blood_pressure", "systolic"), ("diastolic_blood_pressure", "diastolic")):
+        mean, spread = habits[name]
+        raised = has[at] * (habits["with_hypertension"] if name == "systolic" else 0)
+        number = np.rint(rng.normal(mean, spread, len(at)) + raised).astype(int)
+        found.append((at, np.full(len(at), codes[kind], dtype=object), text([str(value) for value in number])))
+    return found
+
+
 def _spelt(rng: np.random.Generator, rows: list[dict[str, str]], codes: Array) -> Array:
     """A concept that states each code."""
     sent = np.full(len(codes), "", dtype=object)

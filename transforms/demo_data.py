@@ -173,7 +173,9 @@ def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
             kind="emergency_attendance"
         ),
     ]
-    entries = _happened(tables["emis_observation"], codes, "ObservationGuid", "EffectiveDate", "SnomedCTConceptId")
+    entries = _happened(
+        tables["emis_observation"], codes, "ObservationGuid", "EffectiveDate", "SnomedCTConceptId", "Value"
+    )
     return {
         "record": pd.concat(truth, ignore_index=True),
         "appointment": kept.assign(provider=codes[happened["provider"]], appointment_date=on),
@@ -182,7 +184,7 @@ def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
     }
 
 
-def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, code: str = "") -> pd.DataFrame:
+def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, *said: str) -> pd.DataFrame:
     """Each event once: key, person_no, provider, happened_on, and what was coded."""
     once = frame.drop_duplicates(key)
     happened_on = pd.to_datetime(once[on], format="%Y-%m-%d").dt.date
@@ -192,7 +194,8 @@ def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, code: str = 
         "provider": codes[once["provider"]],
         "happened_on": happened_on,
     }
-    return pd.DataFrame(found | ({"code": once[code]} if code else {})).sort_values("key", ignore_index=True)
+    named = dict(zip(("code", "value"), (once[name] for name in said), strict=False))
+    return pd.DataFrame(found | named).sort_values("key", ignore_index=True)
 
 
 def write_truth(

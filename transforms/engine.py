@@ -117,6 +117,10 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         "vocabulary": standard.tables["vocabularies"],
         "reason": standard.tables["reasons"],
         "activity_kind": kinds(standard),
+        "measurement": [
+            row | {"lowest": float(row["lowest"]), "highest": float(row["highest"])}
+            for row in standard.tables["measurements"]
+        ],
         "rule": [rule.describe() for rule in standard.rules],
         "layout": layouts,
         "collected": collected,
@@ -141,10 +145,9 @@ def characteristics(standard: Standard) -> list[dict]:
 
 def kinds(standard: Standard) -> list[dict]:
     """One row per kind of event, with the layouts that bring it."""
-    bring: dict[str, list[str]] = {row["kind"]: [] for row in standard.tables["activity_kinds"]}
-    for layout in standard.layouts.values():
-        bring.setdefault(layout["activity"], []).append(layout.name)
-    return [row | {"layouts": " ".join(sorted(bring[row["kind"]]))} for row in standard.tables["activity_kinds"]]
+    return [
+        row | {"layouts": " ".join(sorted(standard.bringing(row["kind"])))} for row in standard.tables["activity_kinds"]
+    ]
 
 
 def derived(standard: Standard) -> list[dict]:

@@ -22,13 +22,14 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
     _add_measures(con, standard)
     _add_deliveries(con, standard)
-    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure"))
+    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure", "exact_metric"))
     fill_metric_cells(con, standard)
-    for name in ("cell", "exact_measure"):
+    for name in ("cell", "exact_measure", "exact_metric"):
         run_file(con, HERE / "measure" / f"{name}.sql")
-    con.execute("create or replace table protected.provider_measure as from measure.exact_measure")
-    grain = leading_comment((HERE / "measure" / "exact_measure.sql").read_text(encoding="utf-8"))
-    con.execute(f"comment on table protected.provider_measure is {text(grain)}")
+    for name, kept in (("exact_measure", "provider_measure"), ("exact_metric", "metric_value")):
+        con.execute(f"create or replace table protected.{kept} as from measure.{name}")
+        grain = leading_comment((HERE / "measure" / f"{name}.sql").read_text(encoding="utf-8"))
+        con.execute(f"comment on table protected.{kept} is {text(grain)}")
     return con.execute("select count(*) from measure.cell").fetchone()[0]
 
 

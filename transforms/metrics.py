@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
-from transforms.faults import Reader, Row, one_of
+from transforms.faults import LINE, Reader, Row, one_of
 
 if TYPE_CHECKING:
     from transforms.standard import Standard
@@ -54,7 +54,7 @@ def check_metrics(reader: Reader, standard: Standard) -> None:
     of_people = ", ".join(f"{name} {kind}" for name, kind in person_columns(standard).items())
     subjects = {"activity": shapes["activity"], "person": of_people}
     breakdowns = _breakdowns(shapes["activity"])
-    _check_kinds(reader, standard)
+    _check_measurements(reader, standard)
     _check_series(reader, standard, breakdowns)
     with duckdb.connect() as con:
         con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
@@ -84,14 +84,18 @@ def _breakdowns(events: str) -> dict[str, bool]:
     )
 
 
-def _check_kinds(reader: Reader, standard: Standard) -> None:
-    """What a layout's events are is a kind that activity_kinds.csv knows."""
+def _check_measurements(reader: Reader, standard: Standard) -> None:
+    """What is measured is a kind of event, within two numbers."""
+    path = standard.folder / "measurements.csv"
     known = [row["kind"] for row in standard.tables["activity_kinds"]]
-    for name, layout in standard.layouts.items():
-        if layout["activity"] and layout["activity"] not in known:
-            path = standard.folder / "layouts" / f"{name}.yml"
-            what = f"activity '{layout['activity']}' is not in activity_kinds.csv"
-            reader.fault(path, reader.line_of(path, "activity"), what, one_of(layout["activity"], known))
+    for row in standard.tables["measurements"]:
+        if row["kind"] not in known:
+            reader.fault(
+                path, row[LINE], f"kind '{row['kind']}' is not in activity_kinds.csv", one_of(row["kind"], known)
+            )
+        for key in ("lowest", "highest"):
+            if not re.fullmatch(r"-?\d+(\.\d+)?", row[key]):
+                reader.fault(path, row[LINE], f"{key} '{row[key]}' is not a number", "write figures, with a point")
 
 
 def _check_series(reader: Reader, standard: Standard, breakdowns: dict[str, bool]) -> None:
@@ -195,11 +199,11 @@ def feeds(standard: Standard, metric: Row) -> set[str]:
     those that can say each of them: a code that no row of a map states yet is not collected."""
     fields = set(metric.get("fields") or [])
     by_field = {name for name, layout in standard.layouts.items() if fields & layout.characteristics}
+    by_kind = {name for kind in metric.get("kinds") or [] for name in standard.bringing(kind)}
+    found = set(metric.get("layouts") or []) | by_field | by_kind
     for field, codes in _codes(metric):
-        by_field &= {name for name in by_field if _can_say(standard, name, field, codes)}
-    kinds = set(metric.get("kinds") or [])
-    by_kind = {name for name, layout in standard.layouts.items() if layout["activity"] in kinds}
-    return set(metric.get("layouts") or []) | by_field | by_kind
+        found = {name for name in found if _can_say(standard, name, field, codes)}
+    return found
 
 
 def _codes(metric: Row) -> list[tuple[str, list[str]]]:

@@ -15,6 +15,7 @@ import duckdb
 from transforms import changes, document, engine, fingerprint, keys, ledger, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
+from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import disclose
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
@@ -44,6 +45,7 @@ CODE = (
     "facts.py",
     "periods.py",
     "trend.py",
+    "dictionary.py",
     "xmr.py",
     "disclose.py",
     "geography.py",
@@ -139,11 +141,15 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
         facts |= disclose(con, standard)
-        _add_dictionary(con)
+        add_dictionaries(con)
+        for name in NOT_KEPT:
+            con.execute(f"drop table protected.{name}")
         run_folder(con, HERE / "open", is_database=True)
         trend(con)
         audit(con, standard)
         changes.keep(con, is_held)
+        for area in ("protected", "open"):
+            describe_columns(con, standard, area)
         _describe(con, standard, lake, built, number, mark)
         for table in _tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
@@ -239,15 +245,6 @@ def weights(standard: Standard) -> dict[str, int]:
         found[test] = weight
         weight *= TESTS[test]
     return found
-
-
-def _add_dictionary(con: duckdb.DuckDBPyConnection) -> None:
-    """What codes and fields mean, inside the protected mart too; and nothing that only building it needed."""
-    for name in ("code", "classification", "label_set", "field", "provider", "lsoa", "icb"):
-        con.execute(f"create table protected.{name} as from standard.{name}")
-        con.execute(f"comment on table protected.{name} is 'Dictionary: one row per {name} of the standard'")
-    for name in NOT_KEPT:
-        con.execute(f"drop table protected.{name}")
 
 
 def _tables(con: duckdb.DuckDBPyConnection, database: str) -> list[str]:

@@ -61,7 +61,7 @@ def is_stale(standard: Standard, lake: Lake, state: State, submission: Submissio
             return True
         if fingerprint_of(bronze_file(lake, arrival, name)) != bronze_fingerprint(file, standard.layouts[name]):
             return True
-        if not harmonise_stage.is_fresh(lake, arrival, standard.layouts[name]):
+        if not harmonise_stage.is_fresh(standard, lake, arrival, standard.layouts[name]):
             return True
     return False
 
