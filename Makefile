@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-l
 # Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo up down browser test test-all check check-only fix bench lock
+.PHONY: help demo up down browser test test-all check check-only fix bench train-linkage lock
 
 help:
 	@echo "make demo    invented extracts through the whole service: ends by itself, prints what came out"
@@ -17,6 +17,7 @@ help:
 	@echo "make check   format, lint, types, generated documents, tests"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   time and memory against a bare copy of the same data"
+	@echo "make train-linkage   train the linkage model again on invented people"
 	@echo "make lock    compile requirements.lock again from pyproject.toml"
 
 .venv/installed: requirements.lock scripts/make_venv.sh
@@ -54,6 +55,9 @@ fix: .venv/installed
 
 bench: .venv/installed
 	@$(PYTHON) -m bench
+
+train-linkage: .venv/installed
+	@$(PYTHON) scripts/train_linkage.py
 
 lock: .venv/installed
 	$(PYTHON) -m uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

@@ -18,7 +18,7 @@ STAGES = ("receive", "ingest", "validate", "feedback", "harmonise")
 
 
 def measured(name: str, folder: Path, rows: int, case: str = "events") -> dict[str, float]:
-    """Run one measurement in a process of its own. Returns seconds, peak megabytes and seconds of importing."""
+    """Run one measurement in a process of its own. Returns seconds, seconds of processor and peak megabytes."""
     environment = {**os.environ, "LAKE": str(folder / "lake"), "KEYS": str(folder / "keys"), "THREADS": "2"}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-m", "bench.measure", name, str(folder), str(rows), case]
@@ -43,9 +43,14 @@ def main() -> None:
     options.add_argument("--people", type=int, default=1_000_000)
     options.add_argument("--pandas-rows", type=int, default=1_000_000)
     options.add_argument("--times", type=int, default=3)
+    options.add_argument("--linked", type=int, nargs="*", default=[100_000, 300_000, 1_000_000], help="people to link")
+    options.add_argument("--only-linking", action="store_true")
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
+        linking(folder, chosen.linked)
+        if chosen.only_linking:
+            return
         floor = path("events", "outpatient delivery", folder / "events", chosen.rows, chosen.times)
         show("importing Great Expectations, once", median("importing", folder, 0, chosen.times), floor)
         pandas = median("pandas", folder / "events", chosen.pandas_rows, chosen.times)
@@ -62,6 +67,24 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def linking(folder: Path, sizes: list[int]) -> None:
+    """Print what linking costs: everybody at once, and a small submission after that."""
+    print("linking, three records a person; seconds are of the clock, and of both cores together\n")
+    print(f"{'':34}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'pairs':>12}{'precision':>11}{'recall':>8}")
+    for people in sizes:
+        for what, title in (("make", ""), ("all", f"{people:,} people"), ("more", "one more small submission")):
+            command = [sys.executable, "-m", "bench.linking", str(folder / f"linked-{people}"), str(people), what]
+            done = subprocess.run(command, env={**os.environ, "THREADS": "2"}, capture_output=True, text=True)
+            if done.returncode:
+                sys.exit(f"linking {people} failed:\n{done.stderr[-2000:]}")
+            if title:
+                found = json.loads(done.stdout.splitlines()[-1])
+                numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['megabytes']:9.0f}{found['pairs']:12,}"
+                print(f"{title:34}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
+        shutil.rmtree(folder / f"linked-{people}")
+    print()
+
+
 def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str, float]:
     """Print every stage of one delivery, and the whole. Returns what the floor took."""
     folder.mkdir()
@@ -70,7 +93,7 @@ def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str
         n_columns = len(handle.readline().split(","))
     size = (folder / "extract.csv").stat().st_size / 1e6
     print(f"{title}: {rows:,} rows, {n_columns} columns, {size:,.0f} MB; median of {times}\n")
-    print(f"{'':34}{'seconds':>9}{'peak MB':>9}{'x floor':>9}")
+    print(f"{'':34}{'seconds':>9}{'peak MB':>9}{'x floor':>9}{'x processor':>13}")
     floor = median("floor", folder, rows, times, case)
     show("floor: bare DuckDB CSV to Parquet", floor, floor)
     stages = {name: median(name, folder, rows, times, case) for name in STAGES}
@@ -78,6 +101,7 @@ def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str
         show(name, found, floor)
     whole = {
         "seconds": sum(found["seconds"] for found in stages.values()),
+        "processor": sum(found["processor"] for found in stages.values()),
         "megabytes": max(found["megabytes"] for found in stages.values()),
     }
     show("whole per-submission path", whole, floor)
@@ -85,8 +109,9 @@ def path(case: str, title: str, folder: Path, rows: int, times: int) -> dict[str
 
 
 def show(name: str, found: dict[str, float], floor: dict[str, float]) -> None:
-    ratio = found["seconds"] / floor["seconds"]
-    print(f"{name:34}{found['seconds']:9.2f}{found['megabytes']:9.0f}{ratio:9.2f}", flush=True)
+    """A line: the second ratio is of processor seconds, which say the same while a neighbour is busy."""
+    ratio, busy = (found[key] / floor[key] for key in ("seconds", "processor"))
+    print(f"{name:34}{found['seconds']:9.2f}{found['megabytes']:9.0f}{ratio:9.2f}{busy:13.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ SWEEP = timedelta(seconds=float(os.environ.get("SWEEP_SECONDS", "600")))
 HARMONISED = Asset("harmonised")
 
 
-@task.short_circuit
+@task.short_circuit(task_display_name="is anything new?")
 def is_due() -> bool:
     """Is any outcome newer than the release, or was something that follows from the release not finished?"""
     from transforms.follow import is_followed
@@ -68,7 +68,7 @@ def scorecards() -> dict[str, int]:
     return refresh(load(), Lake.from_environment())
 
 
-@task(trigger_rule="one_failed")
+@task(trigger_rule="one_failed", task_display_name="faults, if any")
 def faults() -> None:
     """Make the run red when any task was, although the pages of the others were made."""
     raise AirflowFailException("a fault of ours, or a release that is not what consumers may expect: see the red task")
@@ -76,11 +76,13 @@ def faults() -> None:
 
 @dag(
     "publish",
+    dag_display_name="2 publish: from harmonised records to a release",
+    tags=["after submissions"],
     schedule=AssetOrTimeSchedule(timetable=DeltaTriggerTimetable(SWEEP), assets=[HARMONISED]),
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     max_active_runs=1,  # what is harmonised meanwhile folds into the next run
-    default_args={"retries": 0},
+    default_args={"owner": "data engineers", "retries": 0},
     doc_md=__doc__,
 )
 def publish_dag() -> None:

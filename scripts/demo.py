@@ -74,6 +74,7 @@ def watch(standard: Standard, lake: Lake) -> bool:
         if now != seen:
             seen, moved = now, time.monotonic()
             line = f"deliveries taken in {dealt_with} of {dealt_with + at_door}, judged {judged} of {received}"
+            line += f", scorecards {sum(1 for _ in lake.path('provider').glob('*/*/index.html'))}"
             if received and received == judged:
                 harmonised = sum(entry["event"] == "done" for entry in entries(lake))
                 line += f", harmonised {harmonised}" if not is_quiet(lake) else ", published"

@@ -8,6 +8,7 @@ import base64
 import bz2
 import gzip
 import hashlib
+import hmac
 import io
 import itertools
 import lzma
@@ -18,6 +19,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -32,6 +34,8 @@ class Canary:
     number: str
     names: tuple[str, ...]
     postcode: str
+    keys: tuple[str, ...] = ()  # what stands for them in the protected area, where nobody may find it any more
+    salts: tuple[str, ...] = ()  # what a number might have been hashed with: codes of providers, and words
 
 
 @dataclass(frozen=True)
@@ -59,10 +63,50 @@ def spellings(canary: Canary) -> dict[bytes, str]:
     for name in canary.names:
         found[name.lower().encode()] = "name"
         found[hashlib.sha256(name.encode()).hexdigest().encode()] = "name, hashed"
+    for key in canary.keys:
+        found[key.encode()] = found[key.replace("-", "").encode()] = "key"
+        found[bytes.fromhex(key.replace("-", ""))] = "key, as bytes"
     bare = canary.postcode.replace(" ", "").lower()
     found[bare.encode()] = "postcode"
     found[f"{bare[:-3]} {bare[-3:]}".encode()] = "postcode"
     return {needle.lower(): what for needle, what in found.items()}
+
+
+JOINS = (
+    "{s}{n}",
+    "{n}{s}",
+    "{s}:{n}",
+    "{n}:{s}",
+    "{s}|{n}",
+    "{n}|{s}",
+    "{s}-{n}",
+    "{s}_{n}",
+    "{s} {n}",
+    "{s}/{n}",
+    "{s},{n}",
+)
+PREFIX = 16  # hexadecimal digits: a hash that was cut to fewer stands for nobody
+HASHED = re.compile(rb"[0-9a-f]{16,}|[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}")
+
+
+@cache
+def hashes(canary: Canary) -> dict[bytes, str]:
+    """The beginning of every hash, plain or salted, of a canary's number, with and without its spaces -> what it is."""
+    n = canary.number
+    found = {}
+    for form in (n, f"{n[:3]} {n[3:6]} {n[6:]}", f"{n[:3]}-{n[3:6]}-{n[6:]}"):
+        told = {form: "number"}
+        for salt in {form for one in canary.salts for form in (one, one.lower())}:
+            told |= {join.format(s=salt, n=form): f"number, salted with {salt}" for join in JOINS}
+            for name in HASHES:
+                found[hmac.new(salt.encode(), form.encode(), name).hexdigest()[:PREFIX].encode()] = (
+                    f"number, {name} keyed by {salt}"
+                )
+        for text, what in told.items():
+            for name in HASHES:
+                digest = hashlib.new(name, text.encode(), usedforsecurity=False)
+                found[digest.hexdigest()[:PREFIX].encode()] = f"{what}, {name}"
+    return found
 
 
 class Scanner:
@@ -70,8 +114,10 @@ class Scanner:
 
     def __init__(self, canaries: Iterable[Canary], secret: str = ""):
         self.needles: dict[bytes, str] = {}
+        self.hashes: dict[bytes, str] = {}
         for canary in canaries:
             self.needles |= spellings(canary)
+            self.hashes |= hashes(canary)
         self.pattern = re.compile(
             b"|".join(re.escape(needle) for needle in sorted(self.needles, key=len, reverse=True))
         )
@@ -104,6 +150,10 @@ class Scanner:
     def _find(self, data: bytes) -> list[str]:
         lowered = data.lower()
         found = [self.needles[match] for match in self.pattern.findall(lowered)]
+        cut = (match.replace(b"-", b"")[:PREFIX] for match in HASHED.findall(lowered))
+        found += [self.hashes[start] for start in cut if start in self.hashes]
+        if (start := data[: PREFIX // 2].hex().encode()) in self.hashes:  # a cell of bytes
+            found.append(self.hashes[start])
         if b"\0" in lowered:  # UTF-16, or cells of fixed width
             found += [self.needles[match] for match in self.pattern.findall(lowered.replace(b"\0", b""))]
         return found

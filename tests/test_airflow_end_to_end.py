@@ -1,19 +1,26 @@
 """Files dropped into landing/ come out in the marts through a real scheduler, triggerer and watcher; and nothing stays."""
 
 import contextlib
+import email
+import email.policy
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 import duckdb
+import notices
 import psutil
 import pytest
 
+from tests.listeners import mail_server, web_server
 from tests.synthetic import deliver
+from transforms import ledger
 from transforms.lake import Lake
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -87,6 +94,66 @@ def wait_for(what, seconds: float):
     return None
 
 
+def seconds_to_page(lake: Lake, provider: str, period: str, delivery: str = "delivery") -> float:
+    """From a delivery's _READY to the provider's page: waits for the page, and says how long it took. No test asserts it."""
+    page = lake.path("provider", provider, period, "index.html")
+    assert wait_for(page.exists, 120), f"{provider}/{period} has no page"
+    ready = lake.path("landing", provider, period, delivery, "_READY")
+    return page.stat().st_mtime - ready.stat().st_mtime
+
+
+def posted(heard: list) -> list[tuple[str, str, str]]:
+    """(submission, outcome, page) of every scorecard that the web server was told of: these keys, and no other."""
+    items = [item for _, body in heard for item in json.loads(body).pop("scorecards")]
+    assert all(item.keys() == {"submission", "outcome", "page"} for item in items)
+    return [(item["submission"], item["outcome"], item["page"]) for item in items]
+
+
+def words_of(envelope) -> str:
+    message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    return f"{message['subject']} {message.get_body().get_content()}"
+
+
+def mailed_about(mailed: list) -> list[tuple[str, str, str]]:
+    """The same of every message; beside it each says how many scorecards it tells of, and no other figure."""
+    found = []
+    for said in map(words_of, mailed):
+        items = re.findall(r"<li>([^:<]+): (\w+); ([^<]+)</li>", said)
+        assert re.findall(r"\d+", re.sub(r"<li>.*?</li>", "", said)) == [str(len(items))]
+        found += items
+    return found
+
+
+def unreadable_births(_: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """For `deliver`: a column that cannot be read, for which a delivery is rejected."""
+    return [row | {"DATE_OF_BIRTH": "last spring"} for row in rows]
+
+
+@pytest.fixture
+def heard(monkeypatch):
+    """What a web server was sent; Airflow has a connection to it, and nobody has switched it on."""
+    monkeypatch.delenv(notices.WEBHOOK, raising=False)
+    with web_server() as (said, posted):
+        monkeypatch.setenv("AIRFLOW_CONN_TRUST_PORTAL", said)
+        yield posted
+
+
+@pytest.fixture
+def mailed(monkeypatch):
+    """What a mail server was given; Airflow has a connection to it, and nobody has switched it on."""
+    monkeypatch.delenv(notices.EMAIL, raising=False)
+    with mail_server() as (said, kept):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", said)
+        yield kept
+
+
+@pytest.fixture
+def told(heard, mailed, monkeypatch):
+    """Both are switched on."""
+    monkeypatch.setenv(notices.WEBHOOK, "trust_portal")
+    monkeypatch.setenv(notices.EMAIL, "quality@zz1.invalid")
+
+
 @pytest.fixture
 def home(tmp_path):
     return tmp_path / "airflow"
@@ -110,7 +177,9 @@ def running(settings):
     return service("up")
 
 
-def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothing(running, lake, home, tmp_path):
+def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothing(
+    heard, mailed, running, lake, home, tmp_path
+):
     assert "http://127.0.0.1:" in running
     assert listening_addresses(home) == {"127.0.0.1"}
 
@@ -118,6 +187,8 @@ def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothin
     deliver(lake.path("landing"), "ZP001", "2026-08", {"emis_patient": 40, "emis_observation": 60})
     deliver(lake.path("landing"), "ZZ2", "2026-08", {"pas_patient": 40}, {"binary_junk": True})
     dropped = time.monotonic()
+    for provider, outcome in (("ZZ1", "accepted"), ("ZZ2", "refused at the door")):
+        print(f"_READY to scorecard, {outcome}: {seconds_to_page(lake, provider, '2026-08'):.1f} s")
     release = wait_for(lambda: (lake.root / "current").exists() and (lake.root / "current").resolve(), 240)
     assert release, "no release came of the drop"
 
@@ -147,6 +218,46 @@ def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothin
     assert "Stopped." in service("down")
     assert session not in sessions()
     assert "Nothing was running." in service("down")
+    assert heard == mailed == [], "nobody asked to be told"
+
+
+@pytest.mark.slow
+def test_each_scorecard_is_told_once_within_a_minute_also_while_publishing_is_held(
+    told, running, lake, home, heard, mailed
+):
+    landing = lake.path("landing")
+    with ledger.lock(lake, "publish"):
+        sent = [
+            deliver(landing, "ZZ1", "2026-08", {"pas_patient": 60}, {"unrecognised": 5}),
+            deliver(landing, "ZZ2", "2026-08", {"pas_patient": 20}, edit=unreadable_births),
+            deliver(landing, "ZZ3", "2026-08", {"pas_patient": 20}, {"wrong_hash": True}),
+        ]
+        took = {"accepted": seconds_to_page(lake, "ZZ1", "2026-08")}
+        took["rejected by a rule"] = seconds_to_page(lake, "ZZ2", "2026-08")
+        took["refused at the door"] = seconds_to_page(lake, "ZZ3", "2026-08")
+        waits = "logs/dag_id=publish/*/task_id=link/*.log"
+        assert wait_for(lambda: list(home.glob(waits)), 120), "publishing was not even tried"
+        sent.append(deliver(landing, "ZZ1", "2026-09", {"pas_patient": 60}, name="next month"))
+        sent.append(deliver(landing, "ZZ2", "2026-09", {"pas_patient": 20}, name="next month", edit=unreadable_births))
+        took["accepted, a release waits"] = seconds_to_page(lake, "ZZ1", "2026-09", "next month")
+        took["rejected, a release waits"] = seconds_to_page(lake, "ZZ2", "2026-09", "next month")
+        assert wait_for(lambda: len(posted(heard)) >= 5 and len(mailed_about(mailed)) >= 5, 60), "somebody was not told"
+        assert not (lake.root / "current").exists(), "nothing was published: that is the point"
+    for what, seconds in took.items():
+        print(f"_READY to scorecard, {what}: {seconds:.1f} s")
+
+    # A release refreshes pages, which is no news; nor is a delivery that says what is known.
+    assert wait_for(lake.path("compared", "told").exists, 240), "no release came, or nothing followed from it"
+    deliver(landing, "ZZ1", "2026-09", {"pas_patient": 60}, name="once more")
+    assert wait_for(lambda: any(entry["event"] == "unchanged" for entry in ledger.entries(lake)), 120)
+    service("down")
+    outcomes = {"ZZ1/2026-08": "accepted", "ZZ2/2026-08": "rejected", "ZZ3/2026-08": "rejected"}
+    outcomes |= {"ZZ1/2026-09": "accepted", "ZZ2/2026-09": "rejected"}
+    expected = Counter((name, outcome, f"provider/{name}/index.html") for name, outcome in outcomes.items())
+    assert Counter(posted(heard)) == Counter(mailed_about(mailed)) == expected
+    said = "".join(body.decode() for _, body in heard) + "".join(map(words_of, mailed))
+    values = {value.strip() for one in sent for row in one.rows["pas_patient"] for value in row.values()}
+    assert not [value for value in values if len(value) > 2 and value in said], "somebody's value"
 
 
 def test_down_also_works_after_a_crash(settings, home):

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 
 import duckdb
@@ -13,7 +14,7 @@ from tests import lakes
 from tests.lakes import PERIOD, copied_standard, submission
 from tests.synthetic import deliver, write_postcodes
 from tests.test_crash import Cut, PowerCut
-from transforms import compare, duckdb_expectations, engine, follow, ledger, publish
+from transforms import compare, duckdb_expectations, engine, follow, ledger, maturity, publish
 from transforms.engine import HERE, add_standard, connect, fixed_shapes
 from transforms.geography import add_geography, import_postcodes
 from transforms.lake import Lake, point, remove
@@ -710,3 +711,52 @@ def test_the_tables_have_the_columns_that_are_promised(small, three):
 
 def test_the_shipped_group_is_in_the_published_set(standard):
     assert gypsy_roma_traveller(standard, "ons_2021")
+
+
+class Clock:
+    """Stands in for `datetime` in the ledger: the day on which things arrive."""
+
+    def __init__(self, day):
+        self.day = day
+
+    def now(self, _):
+        return datetime.fromisoformat(f"{self.day}T09:00:00+00:00")
+
+
+@pytest.mark.parametrize(
+    ("began", "came", "days", "told"),
+    [
+        ("2026-10-05", "2026-10-10", 0, (1, 0, True)),  # due on the 10th (providers.csv)
+        ("2026-10-05", "2026-10-13", 3, (1, 1, False)),
+        ("2026-10-12", "2026-10-13", None, (0, 0, True)),  # the service began later: nothing could have come in time
+    ],
+)
+def test_a_delivery_after_its_day_is_told(tmp_path, monkeypatch, began, came, days, told):
+    shipped = (engine.HERE.parent / "expectations" / "figure.yml").read_text(encoding="utf-8")
+    in_time = "- id: figure.delivery.in_time" + shipped.split("- id: figure.delivery.in_time")[1].split("\n- ")[0]
+    monkeypatch.setattr(ledger, "datetime", Clock(began))
+    standard, lake = small_standard(tmp_path / "standard", figure=in_time), new_lake(tmp_path)
+    for day, provider, layouts in ((began, "ZZ2", {"pas_patient": 20}), (came, "ZZ1", {"pas_patient": 20, "ecds": 20})):
+        monkeypatch.setattr(ledger, "datetime", Clock(day))
+        send(lake, standard, provider, layouts=layouts)
+    monkeypatch.setattr(ledger, "datetime", Clock("2026-10-30"))
+    send(lake, standard, faults={"blank": 3}, name="correction")  # what came in time stays so
+    compare.compare(standard, lake)
+    for layout in ("pas_patient", "ecds"):
+        assert result(lake, "figure.delivery.in_time", layout=layout) == told
+        assert figure(lake, layout=layout, field="delivery")["n_days_after_due"] == days
+    assert compare.stale(standard, lake) == []
+
+
+def test_every_layout_can_be_late(standard):
+    for rules in standard.compared_of_layout.values():
+        assert "figure.delivery.in_time" in {rule.id for rule in rules}
+
+
+@pytest.mark.parametrize(
+    ("due_day", "period", "due"),
+    [("10", "2026-12", "2027-01-10"), ("31", "2027-01", "2027-02-28"), ("", "2026-09", None)],
+)
+def test_files_are_due_in_the_month_after(due_day, period, due):
+    found = maturity.due_on({"due_day": due_day}, period)
+    assert (found and found.isoformat()) == due

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import duckdb
 import pytest
 
+from tests.lakes import replace
 from transforms import keys
 from transforms.arrivals import read_state
 from transforms.compare import compare
@@ -29,8 +30,24 @@ from transforms.work import pending, run_chunk
 PROVIDERS = ("ZZ1", "ZZ2", "ZZ3", "ZZ4", "ZZ8", "ZP005", "ZP007", "ZP009", "ZP014", "ZP022")
 PROVIDERS += ("ZP025", "ZM01", "ZC01", "ZL01", "ZV01", "ZF01")  # a sender of each other layout
 # What is seldom, and who is small: in few rows it happens often enough only if it happens more often.
-SELDOM = {"placeholder_nhs_number": "0.02", "future_birth_date": "0.02"}
+SELDOM = {
+    "placeholder_nhs_number": "0.02",
+    "future_birth_date": "0.02",
+    "future_date": "0.01",
+    "lone_9": "0.02",
+    "malformed_nhs_number": "0.03",
+    "trailing_space": "0.06",
+    "unrecognised_value": "0.03",
+    "missing_postcode": "0.03",
+    "duplicate_registration": "0.03",
+}
 SMALL = ("ecds", "tpp_patient", "tpp_code", "mhsds_patient", "csds_patient", "social_care", "small_csv", "fhir_patient")
+# Stays, emergencies, and those of people who died, happen more often here too.
+OFTEN = {
+    "died: {over_70: 0.012, others: 0.0006}": "died: {over_70: 0.3, others: 0.1}",
+    "admissions_per_patient_and_month: 0.008": "admissions_per_patient_and_month: 0.08",
+    "attendances_per_patient_and_month: 0.02": "attendances_per_patient_and_month: 0.2",
+}
 HARMLESS = (
     "spaced_nhs_number",
     "postcode_spelling",
@@ -50,27 +67,29 @@ HARMLESS = (
 )
 
 
-def small_standards(folder: Path) -> Path:
-    """A copy of standards/ with few demo providers and two periods."""
+def small_standards(folder: Path, providers=PROVIDERS, is_clean: bool = False) -> Path:
+    """A copy of standards/ with few demo providers and two periods, and with more faults than usual, or with none drawn."""
     shutil.copytree(STANDARDS, folder)
     with open(folder / "providers.csv", encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     with open(folder / "providers.csv", "w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
         writer.writeheader()
-        writer.writerows(row | {"starts_on": "2026-09-01"} for row in rows if row["code"] in PROVIDERS)
+        writer.writerows(row | {"starts_on": "2026-09-01"} for row in rows if row["code"] in providers)
     with open(folder / "demo" / "faults.csv", encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle))
     for row in rows:
         row["rate"] = SELDOM.get(row["fault"], row["rate"])
         if row["layout"] in SMALL and row["rate"]:
             row["rate"] = str(max(float(row["rate"]), 0.1))
+        row["rate"] = "0" if row["rate"] and is_clean else row["rate"]
     with open(folder / "demo" / "faults.csv", "w", encoding="utf-8", newline="") as handle:
         writer = csv.DictWriter(handle, rows[0], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     settings = folder / "demo" / "demo.yml"
-    settings.write_text(settings.read_text().replace("first_period: 2024-11", "first_period: 2026-09"))
+    for old, new in ({"first_period: 2024-11": "first_period: 2026-09"} | OFTEN).items():
+        replace(settings, old, new)
     return folder
 
 
@@ -181,8 +200,7 @@ def test_every_fault_that_a_rule_finds_happens_here(account, demo):
     happened = {(fault, key[2]) for key, by_fault in account.wrong.items() for fault in by_fault}
     named = {(fault, layout) for (fault, layout, _), rules in named_rules(demo.standard).items() if rules}
     assert {fault for fault, _ in named} == {fault for fault, _ in happened}
-    drawn = {(row["fault"], row["layout"]) for row in Source(demo.standard.folder).faults if row["rate"]}
-    assert (named & drawn) - happened == set()  # what comes of another fault may be missing from a small feed
+    assert named - happened == set()
 
 
 def test_pages_and_their_files_count_exactly_what_was_injected(account, demo):

@@ -81,7 +81,7 @@ def add_provider(folder: Path) -> None:
         folder / "standards/providers.csv",
         "ZC1,Community Service (invented),trust,community_list,QHL,monthly,10,,true,,2026-08-01,",
     )
-    add_line(folder / "standards/agreements.csv", "ZC1,equity,invented,true,true,2024-11-01,")
+    add_line(folder / "standards/agreements.csv", "ZC1,equity,invented,true,true,2024-11-01,,not_required")
 
 
 def add_layout(folder: Path) -> None:

@@ -9,7 +9,7 @@ from tests import lakes
 from tests.lakes import PERIOD, Made, ask
 from tests.pictures import picture, rows, table
 from tests.synthetic import deliver
-from transforms import work
+from transforms import keys, resolve, work
 from transforms.lake import Lake
 from transforms.standard import load
 
@@ -288,3 +288,29 @@ def test_running_it_again_writes_the_same(lake):
     assert work.pending(standard, lake) == [f"ZZ1/{PERIOD}"]
     lakes.run(standard, lake)
     assert lakes.content(lake, "harmonised") == before
+
+
+def test_words_that_are_looked_up_and_words_that_are_joined_mean_the_same(tmp_path, monkeypatch):
+    lakes.hasten(monkeypatch)
+    kept = {}
+    for few in (resolve.FEW, 0):  # none are few: all are joined
+        monkeypatch.setattr(resolve, "FEW", few)
+        made = Lake(tmp_path / str(few) / "lake", tmp_path / "keys").prepare()
+        keys.initialise(made)
+        deliver(made.path("landing"), "ZZ1", PERIOD, {"pas_patient": 200}, lakes.PATIENT_FAULTS)
+        practice = {"emis_patient": 30, "emis_observation": 40}
+        deliver(made.path("landing"), "ZP001", PERIOD, practice, {"unrecognised": 4})
+        lakes.run(load(), made)
+        kept[few] = lakes.content(made, "validated", "results", "harmonised")
+    looked_up, joined = kept.values()
+    assert looked_up == joined
+    assert sum(map(len, joined.values())) > 500
+
+
+def test_the_day_on_which_a_language_is_to_be_asked_again_goes_with_it_and_with_nothing_else(lake):
+    """staleness.csv names the field; a layout that has it not leaves it blank."""
+    sent(lake, "small_csv", "Ask again about language on\n01/06/2027\n\n", provider="ZV01")
+    query = """select characteristic, review_on::text from harmonised.characteristic
+               where review_on is not null order by 1"""
+    found = ask((load(), lake), query)
+    assert found == [("interpreter_required", "2027-06-01"), ("main_language", "2027-06-01")]

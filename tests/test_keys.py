@@ -1,13 +1,16 @@
 """keys.py: no key, no work; a wrong one is noticed before anything is written."""
 
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from tests import lakes
 from tests.lakes import PERIOD, listing, new_lake
 from tests.synthetic import deliver
-from transforms import keys, ledger
+from transforms import keys, ledger, objections
+from transforms.__main__ import main
 from transforms.lake import Lake
 from transforms.receive import receive
 from transforms.standard import load
@@ -79,6 +82,82 @@ def test_without_a_good_key_nothing_is_written(lake, spoil):
     with pytest.raises(keys.KeyFault):
         receive(load(), lake)
     assert whole() == before
+
+
+COMMANDS = {
+    "run": (["run", "--all"], "pseudonym"),
+    "publish": (["publish"], "pseudonym"),
+    "publish, protected": (["publish"], "protected"),
+    "objections": (["objections"], "pseudonym"),
+    "objections, confirmed": (["objections", "--confirm", "--sender", "ZL90"], "pseudonym"),
+    "numbers out": (["objections", "--export-national", "{out}"], "pseudonym"),
+    "permitted in": (["objections", "--import-permitted", "{in}", "--expires", "{soon}"], "pseudonym"),
+    "rotate pseudonym": (["keys", "--rotate", "pseudonym"], "pseudonym"),
+    "rotate protected": (["keys", "--rotate", "protected"], "protected"),
+    "init": (["keys", "--init"], "pseudonym"),
+    "init, protected": (["keys", "--init"], "protected"),
+    "demo-data": (["demo-data", "--people", "50"], "pseudonym"),
+    "demo-data, protected": (["demo-data", "--people", "50"], "protected"),
+}
+
+
+@pytest.fixture
+def worked(tmp_path: Path, monkeypatch) -> Lake:
+    """A lake in which something waits at every door: a delivery, work to be published, a list that was refused."""
+    lakes.hasten(monkeypatch)
+    made, standard = new_lake(tmp_path), load()
+    deliver(made.path("landing"), "ZZ1", PERIOD, {"pas_patient": 5})
+    lakes.run(standard, made)
+    for name, text in (("a", ""), ("b", "9991111131\n")):
+        folder = made.path("objections", "ZL90", name)
+        folder.mkdir(parents=True)
+        (folder / "who.csv").write_text("nhs_number\n" + text)
+        if name == "a":
+            (folder / "_READY").touch()
+            objections.receive(standard, made)
+    (made.path("objections", "ZL90", "b") / "_READY").touch()
+    deliver(made.path("landing"), "ZZ2", PERIOD, {"pas_patient": 5})
+    (tmp_path / "in.csv").write_text("9991111131\n")
+    monkeypatch.setenv("LAKE", str(made.root))
+    monkeypatch.setenv("KEYS", str(made.keys))
+    return made
+
+
+@pytest.mark.parametrize("spoil", FAULTS)
+def test_every_command_that_writes_needs_good_keys_and_writes_nothing_without(worked, tmp_path, capsys, spoil):
+    places = {
+        "out": tmp_path / "out.csv",
+        "in": tmp_path / "in.csv",
+        "soon": f"{datetime.now(UTC) + timedelta(5):%Y-%m-%d}",
+    }
+    sound = listing(worked.keys)
+
+    def whole() -> dict[str, bytes]:
+        return {name: text for name, text in listing(tmp_path).items() if "/locks/" not in name}
+
+    for what, (arguments, name) in COMMANDS.items():
+        said = spoil(worked, name)
+        before = whole()
+        assert main([word.format(**places) for word in arguments]) == 13, what
+        told = capsys.readouterr().err
+        assert f"{name}.key" in told and (said in told or "is missing from" in told), what
+        assert whole() == before, what
+        for file, content in sound.items():
+            (worked.keys / file).write_bytes(content)
+            (worked.keys / file).chmod(0o600)
+
+
+def test_airflow_makes_nothing_without_good_keys_either(worked):
+    from transforms.publish import is_due
+
+    assert is_due(load(), worked) is not None
+    for name in keys.NAMES:
+        path = worked.keys / f"{name}.key"
+        text = path.read_text()
+        path.write_text(text[:30])
+        with pytest.raises(keys.KeyFault):
+            is_due(load(), worked)
+        path.write_text(text)
 
 
 def test_keys_are_made_for_an_empty_lake_only(lake):

@@ -7,9 +7,10 @@ import duckdb
 import pytest
 
 from tests import lakes
-from tests.lakes import PERIOD, ask, outcomes
+from tests.lakes import PERIOD, ask, copied_standard, outcomes, replace
 from tests.synthetic import deliver
 from tests.synthetic_layouts import column_for
+from transforms.faults import Faults
 from transforms.lake import Lake
 from transforms.recognise import HEAD, columns_of, decode, recognise
 from transforms.standard import Standard, load
@@ -233,3 +234,16 @@ def test_a_small_service_may_leave_out_what_it_does_not_hold(tmp_path):
     other = tmp_path / "other.csv"
     other.write_text("Ethnicity,Mood,Shoe size\nSomali,good,39\n", encoding="utf-8")
     assert recognise(other, standard, ["small_csv"]).reason == "unknown_layout"
+
+
+def test_a_layout_of_pseudonyms_is_not_asked_for_check_digits_and_an_unknown_kind_of_number_is_refused(tmp_path):
+    folder = copied_standard(tmp_path)
+    layout = folder / "standards" / "layouts" / "pas_patient.yml"
+    replace(layout, "nhs_number: clear", "nhs_number: pseudonym(north)")
+    loaded = load(folder)
+    assert loaded.layouts["pas_patient"].pseudonym_key == "north"
+    assert "patient.nhs_number.passes_check" not in {rule.id for rule in loaded.rules_of_layout["pas_patient"]}
+    assert "patient.nhs_number.passes_check" in {rule.id for rule in loaded.rules_of_layout["emis_patient"]}
+    line = replace(layout, "nhs_number: pseudonym(north)", "nhs_number: hashed")
+    with pytest.raises(Faults, match=rf"pas_patient.yml:{line}: nhs_number 'hashed' is not known"):
+        load(folder)

@@ -3,20 +3,13 @@
 import email
 import email.policy
 import json
-import socket
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import notices
 import pytest
-from aiosmtpd.controller import Controller
+
+from tests.listeners import connection, mail_server, web_server
 
 TOLD = [{"submission": "ZZ1/2026-09", "outcome": "rejected", "page": "provider/ZZ1/2026-09/index.html"}]
-
-
-def connection(address: str) -> str:
-    """An Airflow connection, as an environment variable says it."""
-    return json.dumps({"conn_type": "http", "host": address})
 
 
 class Instance:
@@ -43,48 +36,20 @@ def context(lake):
 
 @pytest.fixture
 def webhook(monkeypatch):
-    """A web server that keeps what it was sent, named by an Airflow connection."""
-    heard = []
-
-    class Keeps(BaseHTTPRequestHandler):
-        def do_POST(self):
-            heard.append((self.path, self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Keeps)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("AIRFLOW_CONN_TRUST_PORTAL", connection(f"http://127.0.0.1:{server.server_port}/hook"))
-    monkeypatch.setenv(notices.WEBHOOK, "trust_portal")
-    yield heard
-    server.shutdown()
-    server.server_close()
+    """What a web server was sent that is named by an Airflow connection."""
+    with web_server() as (said, heard):
+        monkeypatch.setenv("AIRFLOW_CONN_TRUST_PORTAL", said)
+        monkeypatch.setenv(notices.WEBHOOK, "trust_portal")
+        yield heard
 
 
 @pytest.fixture
 def mailbox(monkeypatch):
-    """A mail server that keeps what it was given."""
-    kept = []
-
-    class Keeps:
-        async def handle_DATA(self, server, session, envelope):
-            kept.append(envelope)
-            return "250 kept"
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = Controller(Keeps(), hostname="127.0.0.1", port=port)
-    server.start()
-    extra = json.dumps({"disable_ssl": True, "disable_tls": True, "from_email": "scorecards@midlands.invalid"})
-    server_said = {"conn_type": "smtp", "host": "127.0.0.1", "port": port, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(server_said))
-    monkeypatch.setenv(notices.EMAIL, "quality@zz1.invalid, lead@zz1.invalid")
-    yield kept
-    server.stop()
+    """What a mail server was given."""
+    with mail_server() as (said, kept):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", said)
+        monkeypatch.setenv(notices.EMAIL, "quality@zz1.invalid, lead@zz1.invalid")
+        yield kept
 
 
 def test_nothing_is_sent_unless_somebody_asks(context, monkeypatch):

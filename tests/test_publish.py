@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from tests import lakes
 from tests.lakes import PERIOD, events, replace
-from tests.pictures import fill, picture, table
+from tests.pictures import picture, table
+from tests.records import chosen, resolved, with_records
 from tests.synthetic import deliver, write_postcodes
 from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release, site
 from transforms.disclose import disclose, set_variables
@@ -184,43 +185,6 @@ def test_where_people_live_is_a_small_area_and_no_postcode(published):
 
 # One value for a person.
 
-RECORD = """person_no integer, provider varchar, layout varchar, care_setting varchar, record_key uuid, characteristic varchar,
-    vocabulary varchar, code varchar, detail varchar, status varchar, reason varchar, relation varchar, stated_by varchar,
-    collected_how varchar, recorded_on date, recorded_on_basis varchar, n_records bigint, last_period varchar,
-    value_key uuid, derived_from varchar"""
-
-
-def with_records(text: str) -> tuple[duckdb.DuckDBPyConnection, Standard]:
-    """A connection with the standard and the records of a picture."""
-    standard = load()
-    con = duckdb.connect()
-    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
-    engine.add_standard(con, standard)
-    con.execute("create schema protected")
-    header = [name.strip() for name in text.strip().splitlines()[0].split("|")]
-    same = {"characteristic": "ethnic_category", "stated_by": "inherited", "care_setting": "outpatient", "status": "known",
-            "n_records": 1, "provider": "ZZ1", "recorded_on_basis": "recorded", "recorded_on": "2024-01-01"}  # fmt: skip
-    fill(con, "protected.characteristic_record", RECORD, text, **{k: v for k, v in same.items() if k not in header})
-    con.execute(
-        "update protected.characteristic_record set record_key = md5(rowid::text)::uuid where record_key is null"
-    )
-    con.execute("create table protected.person as select distinct person_no from protected.characteristic_record")
-    con.execute("create table protected.person_link as select person_no, provider from protected.characteristic_record")
-    con.execute(
-        "create schema linked; create table linked.in_force (provider varchar, layout varchar, may_publish boolean)"
-    )
-    con.execute("set variable weights = ?", [publish.weights(standard)])
-    return con, standard
-
-
-def chosen(text: str, characteristic: str = "ethnic_category") -> str:
-    """The value that the default method chooses: person, code, status."""
-    con, _ = with_records(text)
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
-    query = f"""select person_no, code, status from protected.person_characteristic
-                where characteristic = '{characteristic}' order by 1"""
-    return table(con.execute(query).fetchall())
-
 
 def test_what_was_said_beats_what_another_answer_implies_and_that_beats_an_absence_but_no_refusal():
     assert chosen("""
@@ -270,7 +234,7 @@ def test_what_a_practice_could_have_coded_and_did_not_is_not_recorded_and_what_n
     con.execute(
         "insert into linked.in_force values ('ZP001', 'emis_observation', true), ('ZZ1', 'sus_outpatient', true)"
     )
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    resolved(con)
     query = "select person_no, status from protected.person_characteristic where characteristic = 'is_carer' order by 1"
     assert con.execute(query).fetchall() == [(1, "not_recorded"), (2, "not_collected")]
 
@@ -354,8 +318,8 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
         person_no | code
         1         | african
         2         | irish
-    """)
-    run_file(con, HERE / "protected" / "person_characteristic.sql")
+    """, is_shared=False)  # fmt: skip
+    resolved(con)
     con.execute("""
         update standard.classification set valid_to = '2024-12-31' where classification = 'heritage' and code = 'african';
         insert into standard.classification by name
@@ -412,6 +376,12 @@ def test_few_people_are_not_shown_and_the_rest_is_rounded():
     """)
 
 
+def test_days_below_zero_are_no_share_and_stop_nothing():
+    """A file that came before its month was over: its days are told, and everybody else's numbers too."""
+    assert disclosed((-10, 1, 0, 0, 0), people(50, 100))[0][3:] == (None, None, None)
+    assert disclosed((-10, 1, 0, 0, 0), people(50, 100))[1][3] == 0.5
+
+
 def test_many_events_of_few_people_are_not_shown():
     assert [row[0] for row in disclosed((90, 200, 3, 60, 57), (90, 200, 50, 60, 3), (90, 200, 30, 60, 30), (5, 200, 5, 60, 55))] == [
         "suppressed", "suppressed", "shown", "suppressed",
@@ -454,7 +424,8 @@ def test_no_published_number_rests_on_few_or_is_exact_by_design(pairs):
 
 
 NUMBERS = {"coverage": ("n_people", "n_people_in_place"), "rule_score": ("n_failed", "n_checked"), "moved": ("n_records", "n_records_in_all"),
-           "provider_scorecard": ("n_records", "n_records_in_all"), "metric_value": ("numerator", "denominator")}  # fmt: skip
+           "provider_scorecard": ("n_records", "n_records_in_all"), "metric_value": ("numerator", "denominator"),
+           "method_effect": ("n_people", "n_people_in_all"), "method_agreement": ("n_agree", "n_known_by_both")}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NUMBERS)

@@ -39,6 +39,7 @@ EXAMPLES = ROOT / "tests" / "rule_examples.txt"
 # Rows of which a rule says nothing, where that is the point: few people, few peers, nobody whose dates could be compared.
 SILENT = r"""
 figure.{field}.known_below_peers: n_records=50 n_peers=2 share_known=0 peers_share_known=0.8
+figure.delivery.in_time: n_records=100
 figure.{field}.filled_at_all: n_records=19 n_not_recorded=19
 figure.{field}.newly_recorded: n_newly_recorded=0 n_new_people=49 n_seen=49
 figure.{field}.gypsy_roma_traveller_recorded: can_record_gypsy_roma_traveller=true n_gypsy_roma_traveller=0 n_gypsy_roma_traveller_expected=9.9
@@ -321,6 +322,15 @@ SPOILED = {
         "'typ' is no column of fields.csv",
         "did you mean 'type'?",
     ),
+    "a template that says why for a field that there is not": (
+        lambda folder: _add(
+            folder,
+            "derived",
+            "- {claim: odd, for: {type: [date]}, sql: '{field} is null', why_for: {birth_dat: Because.}}",
+        ),
+        "'birth_dat' is no field of fields.csv",
+        "did you mean 'birth_date'?",
+    ),
     "a template for nothing": (
         lambda folder: _add(folder, "derived", "- {claim: odd, sql: '{field} is null'}"),
         "a template needs `claim:` and `for:`",
@@ -378,7 +388,7 @@ def divided(tmp_path):
         engine.add_table(con, "sent", [{name: line.get(name) for name in names} for line in lines])
         path = tmp_path / "bronze.parquet"
         con.execute(f"copy sent to '{path}' (format parquet)")
-        mapped = "field varchar, value varchar, code varchar, status varchar, valid_from date, valid_to date"
+        mapped = "meaning_no integer, field varchar, value varchar, code varchar, status varchar, valid_from date, valid_to date"
         con.execute(f"create or replace table resolved ({mapped})")
         file = File(1, layout, "a" * 64, 1, True)
         arrival = Arrival(Submission("ZZ1", "2026-09"), 1, 1, "2026-10-05", "one", (file,))

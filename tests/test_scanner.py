@@ -1,8 +1,13 @@
 """The whole service, scanned for planted people: nothing that identifies anybody leaves the identifiable stages."""
 
 import contextlib
+import dataclasses
 import gzip
+import hashlib
+import hmac
 import io
+import json
+import shutil
 import sqlite3
 import tarfile
 import zipfile
@@ -17,15 +22,34 @@ from tests import lakes
 from tests.lakes import PERIOD
 from tests.scanner import Canary, Hit, Scanner, spellings
 from tests.synthetic import deliver, nhs_number, write_postcodes
-from transforms import keys, ledger, work
+from transforms import keys, ledger, withdraw, work
+from transforms.certificate import certificate
+from transforms.follow import follow
 from transforms.geography import import_postcodes
 from transforms.lake import Lake
 from transforms.publish import publish
 from transforms.standard import load
 
 SECRET = "ab" * 32
-ONE = Canary(nhs_number(123_457), ("Quetzaline", "Xylophontova"), "ZQ9 9QZ")
-TWO = Canary(nhs_number(765_431), ("Jabberwockia", "Vorpalsworda"), "ZV8 8VZ")
+# What a number might be hashed with by somebody who thinks that this hides it.
+SALTS = (
+    "ZZ1",
+    "ZZ2",
+    "ZZ3",
+    "ZZ4",
+    "ZP001",
+    "ZL90",
+    "salt",
+    "nhs",
+    "nhs_number",
+    "n",
+    "person",
+    "record",
+    "objection",
+    PERIOD,
+)
+ONE = Canary(nhs_number(123_457), ("Quetzaline", "Xylophontova"), "ZQ9 9QZ", salts=SALTS)
+TWO = Canary(nhs_number(765_431), ("Jabberwockia", "Vorpalsworda"), "ZV8 8VZ", salts=SALTS)
 CLEAN = "Nobody is in here: 9990000000, Begum, ZX1 1AA"
 # Identifiable stages, which may hold people; and the results that hold values.
 MAY_HOLD = (
@@ -38,6 +62,7 @@ MAY_HOLD = (
     "linked",
     "results/value_count",
     "results/value_meaning",
+    "objections",
 )
 
 
@@ -113,6 +138,12 @@ PLANTED = {
     "md5 of the spaced number": lambda p: parquet(p, f"select md5('{S}') as t from range(100)"),
     "sha1 in duckdb": lambda p: database(p, f"select sha1('{N}') as t"),
     "sha256 as bytes": lambda p: parquet(p, f"select unhex(sha256('{N}')) as t from range(100)"),
+    "sha256 salted with the provider": lambda p: parquet(p, f"select sha256('ZZ1{N}') as t from range(100)"),
+    "sha256 salted behind the spaced number": lambda p: parquet(p, f"select sha256('{S}:zz1') as t from range(100)"),
+    "md5 with a salt, in text": lambda p: p.write_text(hashlib.md5(f"salt|{N}".encode()).hexdigest()),
+    "sha1 keyed by the provider": lambda p: p.write_text(hmac.new(b"ZP001", N.encode(), "sha1").hexdigest()),
+    "salted sha256 cut to a UUID": lambda p: parquet(p, f"select left(sha256('ZZ2-{N}'), 32)::uuid as t from range(100)"),
+    "salted sha256 as bytes": lambda p: parquet(p, f"select unhex(sha256('{N}ZZ1')) as t from range(100)"),
     "sha256 in base64": lambda p: parquet(p, f"select base64(unhex(sha256('{N}'))) as t from range(100)"),
     "duckdb": lambda p: database(p, f"select range, '{ONE.names[1]}' as t from range(5000)"),
     "duckdb integer": lambda p: database(p, f"select {N}::bigint as t from range(5000)"),
@@ -311,3 +342,86 @@ def test_identifiable_stages_are_closed_to_others(scanned):
     for name in (*(part for part in MAY_HOLD if "/" not in part), "results", "ledger", ".work"):
         assert scanned.lake.path(name).stat().st_mode & 0o077 == 0, name
     assert scanned.lake.path("current", "protected").stat().st_mode & 0o077 == 0
+
+
+# After an objection.
+
+
+@dataclass
+class Objected:
+    """The same lake after one of the planted people objected, with all that stood for them in the releases before."""
+
+    lake: Lake
+    secret: str
+    who: Canary
+    said: str
+
+
+@pytest.fixture(scope="module")
+def objected(scanned, tmp_path_factory) -> Objected:
+    """A list with the first planted person's number; the sweep, a release, the pages that follow, the certificate."""
+    root = tmp_path_factory.mktemp("objected") / "lake"
+    shutil.copytree(scanned.lake.root, root, symlinks=True)
+    lake, standard = Lake(root, scanned.lake.keys), load()
+    number, folder = ONE.number, lake.path("objections", "ZL90", ONE.names[0])
+    stood_for = """select record_key::text from p.person_key semi join who using (person_no)
+        union select record_key::text from p.activity semi join who using (person_no)
+        union select person_id from p.person semi join who using (person_no)"""
+    with duckdb.connect() as con:
+        current = lake.path("current", "protected", "protected.duckdb")
+        con.execute(f"attach '{current}' as p (read_only, encryption_key '{scanned.secret}')")
+        patients = f"read_parquet('{lake.path('harmonised', 'patient')}/*/*/*.parquet')"
+        who = f"select distinct person_no from p.person_key join {patients} using (record_key) where nhs_number = ?"
+        con.execute(f"create table who as {who}", [number])
+        stands_for = con.execute(stood_for).fetchall()
+    folder.mkdir(parents=True)
+    (folder / f"{ONE.names[1]} {number}.csv").write_text(
+        f"NHS_NUMBER,name\n{number[:3]} {number[3:6]} {number[6:]},{ONE.names[1]}\n{TWO.number}1,{TWO.names[0]}\n"
+    )
+    (folder / "_READY").touch()
+    said = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+        lakes.hasten(patch)
+        print(withdraw.sweep(standard, lake))
+        print(publish(standard, lake))
+        print(follow(standard, lake))
+        print(certificate(lake))
+    who = dataclasses.replace(ONE, keys=tuple(key for (key,) in stands_for))
+    return Objected(lake, scanned.secret, who, said.getvalue())
+
+
+def test_what_stood_for_the_person_was_in_the_releases_before(objected, scanned):
+    """Or finding nothing now would mean nothing."""
+    assert len(objected.who.keys) >= 4  # three providers' records, and the person's identifier
+    hits = Scanner([objected.who], scanned.secret).folder(scanned.lake.path("releases"))
+    assert {hit.path.split("/")[1] for hit in hits} == {"protected"}
+    assert {hit.what for hit in hits} == {"key"}
+
+
+def test_after_an_objection_nothing_readable_holds_a_trace(objected):
+    """Neither who they are nor what stood for them: not in any release, page, provider's file, ledger or certificate."""
+    scanner = Scanner([objected.who], objected.secret)
+    private = [objected.lake.path(name) for name in (*MAY_HOLD, "results/issue", "compared", "withdrawn")]
+    assert scanner.folder(objected.lake.root, private) == []
+    assert scanner.opened["duckdb"] == 4  # three open marts, and the one protected mart that can be opened
+    assert scanner.text(objected.said) == []
+    [removed] = [e["removed"] for e in ledger.entries(objected.lake) if e.get("removed")]
+    assert removed["objection"]["people"] >= 1
+
+
+def test_what_is_kept_of_the_list_and_what_was_withdrawn_name_nobody(objected):
+    scanner = Scanner([ONE, TWO], objected.secret)
+    for name in ("objected", "withdrawn"):
+        assert list(objected.lake.path(name).rglob("*.*"))
+        assert scanner.folder(objected.lake.path(name)) == []
+        assert objected.lake.path(name).stat().st_mode & 0o077 == 0
+    answer = objected.lake.path("objections", "ZL90", f"{ONE.names[0]}.answer.csv").read_text()
+    assert "the NHS number does not pass its check" in answer
+    assert scanner.text(answer) == []
+
+
+def test_the_provider_s_own_pages_still_count_them(objected, scanned):
+    """They point at rows of the provider's own file, and at nobody: so they stay as they are."""
+    for page in scanned.lake.path("provider").rglob("scorecard.json"):
+        now = objected.lake.path(page.relative_to(scanned.lake.root))
+        assert json.loads(now.read_text())["n_records"] == json.loads(page.read_text())["n_records"]

@@ -792,7 +792,7 @@ SPOILED = {
         "name a provider and one of its layouts in providers.csv",
     ),
     "an agreement's provider": (
-        add("standards/agreements.csv", "ZZ11,purpose,basis,true,true,2024-11-01,"),
+        add("standards/agreements.csv", "ZZ11,purpose,basis,true,true,2024-11-01,,not_required"),
         "provider 'ZZ11' is not in providers.csv",
         "did you mean 'ZZ1'?",
     ),

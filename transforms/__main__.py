@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.faults import Faults
     from transforms.keys import KeyFault
     from transforms.ledger import Busy, LedgerDamaged
+    from transforms.objection_state import ObjectionsLost
     from transforms.work import StageCrashed
 
     options = parser().parse_args(arguments)
@@ -34,7 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error, 12)
     except KeyFault as error:
         return _say(error, 13)
-    except (Busy, EngineFault, LedgerDamaged, StageCrashed) as error:
+    except (Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed) as error:
         return _say(error, 1)
 
 
@@ -69,8 +70,29 @@ def parser() -> argparse.ArgumentParser:
     add("demo-report", "Compare what was published from the demonstration data with the truth.")
     keys = add("keys", "The two keys of this lake: whether they are there and right.")
     keys.add_argument("--init", action="store_true", help="make the keys of a new lake")
+    keys.add_argument("--rotate", choices=("pseudonym", "protected"), help="replace a key, which is kept aside")
+    objections = add(
+        "objections", "Take in lists of people who object, delete what has had its time, and say how things are."
+    )
+    objections.add_argument(
+        "--confirm", action="store_true", help="an empty list is meant: all its sender's objections end"
+    )
+    objections.add_argument("--sender", default="", help="whose empty list; left out when only one waits")
+    objections.add_argument("--export-national", type=Path, metavar="FILE", help="write the NHS numbers to be checked")
+    objections.add_argument(
+        "--import-permitted", type=Path, metavar="FILE", help="the numbers that came back as permitted"
+    )
+    objections.add_argument("--expires", default="", metavar="DATE", help="the last day on which they may be used")
+    objections.add_argument("--certificate", action="store_true", help="what was removed and when, naming nobody")
     postcodes = add("postcodes", "Bring a postcode directory into the lake.")
     postcodes.add_argument("file", type=Path, help="CSV with the columns postcode and lsoa21_code")
+    review = add(
+        "review", "Pairs of records that may be one person: list them for reviewers, take in what they decided."
+    )
+    review.add_argument("--export", type=Path, metavar="FOLDER", help="write review.csv there, for your eyes alone")
+    review.add_argument(
+        "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: together, apart, undo"
+    )
     add("verify", "Check the ledger's chain and the content of the current release.")
     return whole
 
@@ -88,6 +110,7 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
     from transforms.receive import receive
     from transforms.standard import load
+    from transforms.withdraw import sweep
     from transforms.work import STAGES, pending, run_chunk
 
     if bool(options.submission) == options.all:
@@ -95,6 +118,8 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     standard = load()
     wanted = str(Submission.parse(options.submission)) if options.submission else ""
     print(f"receive: {_words(receive(standard, lake))}", flush=True)
+    if any((swept := sweep(standard, lake)).values()):
+        print(f"objections: {_words(swept)}", flush=True)
     names = [name for name in pending(standard, lake) if wanted in ("", name)]
     if not names:
         print("nothing to do")
@@ -155,12 +180,45 @@ def demo_report(options: argparse.Namespace, lake: Lake) -> int:
 
 def keys(options: argparse.Namespace, lake: Lake) -> int:
     from transforms import keys as store
+    from transforms.rotate import needed, rotate
 
+    if options.rotate:
+        print(rotate(lake, options.rotate))
+        return 0
     if options.init:
         made = store.initialise(lake.prepare())
         print(f"made {', '.join(made)} in {lake.keys}: back them up, apart from the lake" if made else "nothing to do")
     for name in store.NAMES:
         print(f"{name}: {store.key_id(store.load(lake, name))}")
+    for kept, reason in needed(lake).items():
+        print(f"{kept}: " + (f"still needed by {reason}" if reason else "no longer needed: destroy it and its backups"))
+    return 0
+
+
+def objections(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms import certificate, national
+    from transforms import objections as lists
+    from transforms.standard import load
+    from transforms.status import objections_report
+    from transforms.withdraw import sweep
+
+    standard = load()
+    if options.export_national:
+        n_numbers = national.export(standard, lake, options.export_national)
+        print(
+            f"{n_numbers} numbers in {options.export_national}"
+            if n_numbers
+            else "nothing to do: nobody is to be checked"
+        )
+    elif options.import_permitted:
+        told = national.import_permitted(standard, lake, options.import_permitted, options.expires, options.confirm)
+        print(f"{_words(told)}; delete {options.import_permitted}: what is needed of it is kept")
+    elif options.certificate:
+        print(certificate.certificate(lake), end="")
+    else:
+        sender = lists.unconfirmed(lake, options.sender) if options.confirm else ""
+        print(_words(sweep(standard, lake, sender)))
+        print(objections_report(standard, lake))
     return 0
 
 
@@ -168,6 +226,19 @@ def postcodes(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.geography import import_postcodes
 
     print(f"{import_postcodes(options.file, lake)} postcodes in the lake")
+    return 0
+
+
+def review(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.review import export, import_decisions
+    from transforms.standard import load
+
+    if bool(options.export) == bool(options.decided):
+        raise UsageError("say --export FOLDER or --import FILE")
+    if options.export:
+        print(f"{export(load(), lake.prepare(), options.export)} pairs in {options.export / 'review.csv'}")
+    else:
+        print(_words(import_decisions(lake.prepare(), options.decided)))
     return 0
 
 
@@ -192,7 +263,9 @@ COMMANDS = {
     "demo-data": demo_data,
     "demo-report": demo_report,
     "keys": keys,
+    "objections": objections,
     "postcodes": postcodes,
+    "review": review,
     "verify": verify,
 }
 

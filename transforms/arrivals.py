@@ -34,6 +34,7 @@ class Arrival:
     outcome: str | None = None
     reason: str = ""
     detail: str = ""
+    opt_out_applied_on: str = ""  # the day on which the provider says it applied the national opt-out
 
     def file(self, layout: str) -> File | None:
         return next((item for item in self.files if item.layout == layout), None)
@@ -88,7 +89,7 @@ def read_state(lake: Lake) -> State:
             state.numbers[submission] = entry["submission_no"]
             number, day = entry["arrival"], entry["at"][:10]
             made = Arrival(submission, entry["submission_no"], number, day, entry["delivery_id"], files)
-            listed.append(made)
+            listed.append(replace(made, opt_out_applied_on=entry.get("opt_out_applied_on", "")))
         elif event in ("accepted", "rejected"):
             position = entry["arrival"] - 1
             known = listed[position]

@@ -24,7 +24,7 @@ def audit(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
         # Judged once, and then counted and read by both engines: a verdict can cost a sort of the whole table.
         named = dict.fromkeys(rule.arguments["column"] for rule in rules if "column" in rule.arguments)
         con.execute(f"create or replace table shaped as select {', '.join([*named, verdicts])} from {table}")
-        wanted = ", ".join(f"count({c}), count(*) filter ({c} is false)" for c in column_of.values())
+        wanted = ", ".join(f"count({c}), count(nullif({c}, true))" for c in column_of.values())
         row = con.execute(f"select {wanted} from shaped").fetchone()
         counts = {rule.id: (row[2 * place], row[2 * place + 1]) for place, rule in enumerate(rules)}
         met = judge(con, rules, column_of, counts)

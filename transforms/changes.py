@@ -8,9 +8,10 @@ from typing import Any
 
 import duckdb
 
-from transforms import release
+from transforms import keys, release
 from transforms.lake import Lake
 from transforms.standard import Standard
+from transforms.withdraw import mart
 
 READING = """provider varchar, layout varchar, characteristic varchar, value_key uuid, code varchar, detail varchar,
     status varchar, reason varchar, n_records bigint, n_people bigint"""
@@ -19,21 +20,29 @@ DICTIONARIES = {"code": ("code", ""), "code_map": ("code_map", ""), "label": ("c
 MOST_LABELS = 50
 
 
-def compare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, secret: str) -> None:
+def compare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
     """Attach the current release as before_protected and before_open; schema standard gets what it says, if anything."""
     made = release.current_manifest(lake)
     found: set[tuple[str, str]] = set()
+    number, key = 0, keys.known_ids(lake).get("pseudonym", "")
     if made:
-        current = lake.path("releases", release.current_number(lake))
-        con.execute(
-            f"attach '{current}/protected/protected.duckdb' as before_protected (read_only, encryption_key '{secret}')"
-        )
-        con.execute(f"attach '{current}/open/open.duckdb' as before_open (read_only)")
+        number = int(release.current_number(lake) or 0)
+        if before := mart(lake, number):
+            secret = keys.held(lake, "protected", release.key_of(lake, number)).hex()
+            con.execute(f"attach '{before}' as before_protected (read_only, encryption_key '{secret}')")
+        con.execute(f"attach '{lake.path('releases', number)}/open/open.duckdb' as before_open (read_only)")
         query = "select database_name, table_name from duckdb_tables() where database_name like 'before_%'"
         found = set(con.execute(query).fetchall())
     con.execute(f"create table standard.reading_before ({READING})")
     if ("before_protected", "reading") in found:
         con.execute("insert into standard.reading_before by name select * from before_protected.reading")
+    con.execute("create table standard.person_before (person_id varchar, record_key uuid)")
+    is_compared = ("before_protected", "person_key") in found and release.key_of(lake, number, "pseudonym") == key
+    if is_compared:
+        con.execute("""insert into standard.person_before select p.person_id, k.record_key
+            from before_protected.person_key as k join before_protected.person as p using (person_no)
+            where k.is_key_stable""")
+    con.execute("set variable is_compared = ?", [is_compared])
     # A standard that is the same reads every value as it did: what differs then is the data's doing.
     con.execute("set variable is_standard_changed = ?", [made.get("standard") != standard.version])
     for name, (table, other) in DICTIONARIES.items():
@@ -50,7 +59,9 @@ def keep(con: duckdb.DuckDBPyConnection, is_open_held: bool) -> None:
     """The readings that the next release is compared with: while the open area is held, those of what it shows."""
     con.execute("alter table protected.characteristic_record drop column value_key")
     if is_open_held:
-        con.execute("create or replace table protected.reading as from standard.reading_before")
+        # Of a value that nobody says any more who is not left out nothing stays.
+        con.execute("""create or replace table protected.reading as from standard.reading_before
+            semi join protected.reading using (provider, layout, characteristic, value_key)""")
 
 
 def told(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from transforms.beside import Held, judge_beside
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of
 from transforms.geography import add_geography
 from transforms.lake import Lake, install, remove
+from transforms.maturity import days_after_due, first_received
 from transforms.resolve import dated_by, declared
 from transforms.rules import Rule
 from transforms.sqlfolder import run_file, run_folder
@@ -28,7 +29,7 @@ from transforms.values import place_of
 
 CODE = (
     *("compare.py", "beside.py", "compared", "rules.py", "duckdb_expectations.py", "shape.py", "resolve.py"),
-    *("geography.py", "macros.sql", "stages.sql"),
+    *("geography.py", "maturity.py", "macros.sql", "stages.sql"),
 )
 TABLES = ("issue", "figure", "rule_result")  # written in this order: the last one's mark says that all are there
 EACH = ("home", "figure")  # made for one provider at a time; the rest of the folder for all at once
@@ -159,11 +160,15 @@ def _work(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> lis
     in_force = _in_force(standard, lake, state)
     newest = {(a.submission.provider, name): a for name, a, _ in in_force}  # they come oldest first
     listed, spoken = [], []
+    began_on = ledger.entries(lake)[0]["at"][:10] if in_force else ""
     for name, arrival, _ in in_force:
         provider, is_newest = arrival.submission.provider, newest[arrival.submission.provider, name] == arrival
         facts = {"provider": provider, "kind": standard.providers.get(provider, {}).get("kind")}
         facts |= {"period": arrival.submission.period, "layout": name, "submission_no": arrival.submission_no}
-        listed.append(facts | {"arrival": arrival.no, "is_newest": is_newest})
+        facts |= {"arrival": arrival.no, "is_newest": is_newest}
+        came_on = first_received(state, arrival.submission, name) or arrival.received_on
+        sends = standard.providers.get(provider, {})
+        listed.append(facts | {"n_days_after_due": days_after_due(sends, arrival.submission.period, came_on, began_on)})
         if is_newest:
             layout = standard.layouts[name]
             for row in declared(standard, layout, provider):
@@ -195,7 +200,8 @@ def _work(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> lis
         ]
         about = standard.providers.get(provider, {}).get("demo")
         code = fingerprint.code(*CODE)
-        made_of = fingerprint.of(read, files, rules, beside.get(provider), places, about, code)
+        late = [row["n_days_after_due"] for row in listed if row["provider"] == provider and row["is_newest"]]
+        made_of = fingerprint.of(read, files, rules, beside.get(provider), places, about, late, code)
         found.append(dataclasses.replace(made, mark=made_of))
     return found
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from transforms.crosscheck_codes import check_codes, check_maps, check_reasons, check_vocabularies
 from transforms.crosscheck_fields import check_fields, check_layout
 from transforms.crosscheck_measures import check_measures
+from transforms.crosscheck_objections import check_objections
+from transforms.crosscheck_resolution import check_resolution
 from transforms.crosscheck_rules import check_rules
 from transforms.crosscheck_sets import check_classifications, check_sets
 from transforms.faults import LINE, Reader, nearest
@@ -35,7 +37,9 @@ def crosscheck(reader: Reader, standard: Standard) -> None:
     check_rules(reader, standard)
     check_metrics(reader, standard)
     check_measures(reader, standard)
+    check_resolution(reader, standard)
     check_guidance(reader, standard)
+    check_objections(reader, standard)
 
 
 def _check_providers(reader: Reader, standard: Standard) -> None:

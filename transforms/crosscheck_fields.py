@@ -140,6 +140,11 @@ def check_layout(reader: Reader, standard: Standard, layout: Layout) -> None:
 def _check_settings(reader: Reader, standard: Standard, layout: Layout, path: Path) -> None:
     """What a layout says of the whole file: who stated it, what it counts as, and how it is written."""
     _check_stated_by(reader, standard, path, layout.settings)
+    if layout["nhs_number"] not in (None, "clear") and not layout.pseudonym_key:
+        where = reader.line_of(path, "nhs_number")
+        reader.fault(
+            path, where, f"nhs_number '{layout['nhs_number']}' is not known", "say clear, or pseudonym(key id)"
+        )
     kinds = [row["kind"] for row in standard.tables["activity_kinds"]]
     if layout["activity"] and layout["activity"] not in kinds:
         hint = one_of(layout["activity"], kinds)

@@ -27,6 +27,7 @@ COLUMNS = {
     "history": "it may name the table's fields, and those of the provider's index as patient.<field>",
     "peers": "it may name the columns of a figure, which crosscheck_rules.py lists",
 }
+DELIVERY = "delivery"  # what stands for the field in a figure that is of the whole file
 Rules = tuple[Rule, ...]
 # Facts about the file that a rule may use beside the fields.
 ABOUT_FILE = {"provider": "varchar", "is_demo": "boolean", "received_on": "date", "period_start": "date"}
@@ -34,7 +35,8 @@ ABOUT_FILE |= {"period_end": "date", "is_repeated": "boolean"}
 # A rule of scope history may name these too, and `patient.<field>`: the provider's newest index row for the same local id.
 # `has_index` is whether the provider has an index in force at all: without one nobody can be missing from it.
 HISTORY = {"has_index": "boolean"}
-# What a rule of scope peers judges: one row per provider, layout and coded field, made when a release is open.
+# What a rule of scope peers judges: one row per provider, layout and coded field, and one of field `delivery` for what is
+# true of the whole file; made when a release is open.
 FIGURES = {
     **dict.fromkeys(("provider", "kind", "period", "layout", "field"), "varchar"),
     **dict.fromkeys(("n_records", "n_known", "n_not_stated", "n_not_known", "n_not_recorded"), "bigint"),
@@ -42,11 +44,13 @@ FIGURES = {
     **dict.fromkeys(("share_known", "share_not_stated", "share_not_known", "largest_value_share"), "double"),
     **dict.fromkeys(("peers_share_known", "peers_share_not_stated", "peers_share_not_known"), "double"),
     **dict.fromkeys(("region_share_known", "region_share_not_stated"), "double"),
+    "n_days_after_due": "bigint",
     "can_record_gypsy_roma_traveller": "boolean",
     "n_gypsy_roma_traveller": "bigint",
     "n_gypsy_roma_traveller_expected": "double",
 }
 # The people with bad records are the ones being counted: no rule on these may reject a record.
+CHECK_DIGIT = "is_nhs_number("
 NEVER_REJECTING = ("nhs_number", "nhs_number_status", "given_name", "family_name", "postcode")
 
 
@@ -98,12 +102,19 @@ def rules_of_layouts(
         fitting = [
             rule
             for rule in sound
+            if not (layout.pseudonym_key and CHECK_DIGIT in str(rule.sql))  # a pseudonym has none
             if (rule.table == layout.table and not _problem_of(rule, binds[rule.scope]))
-            or (rule.table == FIGURE and rule.id.split(".")[1] not in lacking and layout.characteristics)
+            or (rule.table == FIGURE and _speaks_of(rule, lacking, layout))
         ]
         on_arrival = tuple(rule for rule in fitting if rule.scope == "submission")
         chosen[name] = (on_arrival, tuple(rule for rule in fitting if rule.scope != "submission"))
     return chosen
+
+
+def _speaks_of(rule: Rule, lacking: set[str], layout: Layout) -> bool:
+    """Whether a layout has what a rule of figures is about: the delivery, one field, or any coded field at all."""
+    name = rule.id.split(".")[1]
+    return name == DELIVERY or (name not in lacking and bool(layout.characteristics))
 
 
 def _whole(rule: Rule, by_table: dict[str, list[Row]]) -> str | None:

@@ -6,7 +6,9 @@ demo data nothing is written. Every number is of the 999 range, which is never i
 What is wrong in the extracts, as in real ones (share of rows where it can happen; standards/demo/faults.csv has every rate):
 
     missing_value           trust index 6 % (ZZ6 3 %), practice list 30 %, emergency 6 %, each of the services 6 %;
-                            trust index, language 3 % (ZZ2 40 %), interpreter 3 % (ZZ3 45 %), carer 4 % (ZZ1 40 %)
+                            trust index, language 3 % (ZZ2 40 %), interpreter 3 % (ZZ3 45 %), carer 4 % (ZZ1 40 %);
+                            services, where they ask for it: language 20 %, interpreter 25 %, carer 30 %
+    unconfirmed_carer       trust index 8 % of carers (ZZ8 55 %)
     different_value         trust index 4 %, practice list 3 %, GP entries 3 % (both systems)
     general_value           trust index 5 %, practice list 6 %, GP entries 5 %
     group_value             of these, in practice lists and GP entries, those that name only the group

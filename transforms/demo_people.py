@@ -291,7 +291,8 @@ def _ages(rng: np.random.Generator, source: Source, people: pd.DataFrame) -> Non
     older = people["community"].isin(settings["people"]["older_communities"]).to_numpy()  # as in the census of 2021
     age = np.where(older, 97 * rng.beta(1.15, 1.35, n), 92 * rng.beta(1.1, 1.95, n))
     people["birth_day"] = (today - age * 365.25).astype(int)
-    died = rng.random(n) < np.where(age > 70, 0.012, 0.0006)
+    dies = settings["people"]["died"]
+    died = rng.random(n) < np.where(age > 70, dies["over_70"], dies["others"])
     people["death_day"] = np.where(died, today - rng.integers(0, 150, n), BLANK_DAY)
     cares, cared = settings["people"]["is_carer"], settings["people"]["has_carer"]
     people["is_carer"] = (rng.random(n) < np.where(age >= 18, cares["adult"], cares["child"])) & (age >= 8)

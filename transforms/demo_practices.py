@@ -8,7 +8,7 @@ import pandas as pd
 
 from transforms.demo_care import care_entries, readings
 from transforms.demo_people import BLANK_DAY, Array, dates, day, text
-from transforms.demo_records import Categories, Setting, draw, guid, one_of, wrong_number, wrong_postcode
+from transforms.demo_records import Categories, Setting, alive, draw, guid, one_of, wrong_number, wrong_postcode
 
 DASHES = "%Y-%m-%d"
 
@@ -226,7 +226,7 @@ def _entered(
     before = np.where(old, day("2003-01-01") + rng.integers(0, 900, n), before)
     born = setting.people["birth_day"].to_numpy()[held["person"].to_numpy()[row]]
     within = setting.month_end(shown - 1) + rng.integers(0, 27, n)
-    on = np.maximum(np.where(past, before, within), born)
+    on = alive(np.maximum(np.where(past, before, within), born), setting.people, held["person"].to_numpy()[row])
     frame["first"] = frame["last"] = np.where(past, opens, shown)
     future = setting.happens(rng, layout, "future_date", n)
     frame["EffectiveDate"], frame["EnteredDate"] = dates(np.where(future, on + 9000, on), DASHES), dates(on, DASHES)

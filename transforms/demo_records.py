@@ -116,6 +116,12 @@ def after_death(on: Array, who: pd.DataFrame, local_id: pd.Series) -> Array:
     return np.where((died != BLANK_DAY) & (on > died) & (local_id != "").to_numpy(), "after_death", "").astype(object)
 
 
+def alive(on: Array, people: pd.DataFrame, person: Array) -> Array:
+    """Days no later than the person's last."""
+    died = people["death_day"].to_numpy()[person]
+    return np.where(died == BLANK_DAY, on, np.minimum(on, died))
+
+
 def wrong_postcode(fault: Array, postcode: Array, old: Array) -> Array:
     sent = np.where(fault == "old_address", old, postcode).astype(object)
     sent[fault == "missing_postcode"] = ""

@@ -14,6 +14,7 @@ from transforms.demo_people import BLANK_DAY, Array, dates, day, text
 from transforms.demo_records import Categories, Setting, draw, one_of, wrong_number
 
 LAYOUTS = ("mhsds_patient", "csds_patient", "social_care", "small_csv", "fhir_patient")
+ABSENT = ("", "not_stated", "not_known", "not_recorded")
 LETTERS = ("national_2001", "ukcore")  # vocabularies in which an ethnic category is its national letter
 
 
@@ -30,6 +31,10 @@ def service_patients(setting: Setting, layout: str) -> pd.DataFrame:
     identity = _identity(rng, setting, layout, held, who, shape)
     answers = Answers(rng, setting, layout, held["provider"].to_numpy(), who)
     for entry in shape["columns"]:
+        if systems[entry["field"]] and entry["field"] != "ethnic_category":
+            answers.draw(entry["field"], systems[entry["field"]], entry["vocabulary"])
+    answers.agree()
+    for entry in shape["columns"]:
         column, field = entry["column"], entry["field"]
         if field in identity:
             frame[column] = identity[field]
@@ -38,7 +43,8 @@ def service_patients(setting: Setting, layout: str) -> pd.DataFrame:
                 entry["vocabulary"]
             )
         elif systems[field]:
-            frame[column] = answers.to(field, systems[field], entry["vocabulary"])
+            frame[column], frame[f"fault:{column}"] = answers.to(field)
+            frame[f"expected:{column}"] = np.where(frame[f"fault:{column}"] != "", "not_recorded", "")
         else:
             frame[column] = ""
     number = next(entry["column"] for entry in shape["columns"] if entry["field"] == "nhs_number")
@@ -110,7 +116,10 @@ class Answers:
         self.rng, self.setting, self.layout, self.provider, self.who = rng, setting, layout, provider, who
         self.habits = setting.source.settings["services"]
         facts = setting.source.settings["facts"]["codes"]
-        is_child = who["birth_day"].to_numpy() > day(setting.source.settings["today"]) - 18 * 365
+        self.age = (day(setting.source.settings["today"]) - who["birth_day"].to_numpy()) / 365.25
+        self.value: dict[str, dict[str, str]] = {}  # field -> code, or absence -> what states it
+        # Field -> code, absence, or "" where nobody wrote anything down; and where the person lives, when it is no address.
+        self.said: dict[str, Array] = {"place": who["place"].to_numpy(dtype=object)}
         sexes = {row["value"]: row["code"] for row in setting.source.map("sex", "person_stated_gender")}
         self.true: dict[str, Any] = {
             "main_language": who["main_language"],
@@ -118,7 +127,7 @@ class Answers:
             "interpreter_required": np.where(who["needs_interpreter"], *facts["interpreter_required"]),
             "is_carer": np.where(who["is_carer"], *facts["is_carer"]),
             "has_carer": np.where(who["has_carer"], *facts["has_carer"]),
-            "is_young_carer": np.where(who["is_carer"].to_numpy() & is_child, *facts["is_young_carer"]),
+            "is_young_carer": np.where(who["is_carer"].to_numpy() & (self.age < 18), *facts["is_young_carer"]),
             "sex": who["sex"].map(sexes),
         }
 
@@ -127,7 +136,7 @@ class Answers:
         found = [row for name in vocabularies for row in self.setting.source.map(system, name)]
         return [row for row in found if not row.get("valid_from") and not row.get("valid_to")]
 
-    def to(self, field: str, system: str, vocabularies: list[str]) -> Array:
+    def draw(self, field: str, system: str, vocabularies: list[str]) -> None:
         """A coded field: the truth where it is known, else the usual answer or another; some refuse, some were not asked."""
         rng, n, habits = self.rng, len(self.who), self.habits
         rows = self.rows(system, vocabularies)
@@ -136,19 +145,47 @@ class Answers:
             value.setdefault(row["code"] or row["status"], row["value"])
         codes = list(dict.fromkeys(row["code"] for row in rows if row["code"]))
         if field in self.true:
-            said = [value.get(code, value.get("not_known", "")) for code in self.true[field]]
+            said = text([code if code in value else "not_known" for code in self.true[field]])
         else:
-            usual = value.get(habits["usual"]["codes"].get(field, ""), value[codes[0]])
-            others = one_of(rng, text([value[code] for code in codes]), n)
-            said = np.where(rng.random(n) < habits["usual_answer"], usual, others)
-        answer = text(list(said))
+            usual = habits["usual"]["codes"].get(field, "")
+            others = one_of(rng, text(codes), n)
+            said = np.where(rng.random(n) < habits["usual_answer"], usual if usual in value else codes[0], others)
+        said = said.astype(object)
         chance = rng.random(n)
-        if "not_stated" in value and field != "sex":
-            answer[chance < habits["refuses"]] = value["not_stated"]
-        if "not_known" in value and field != "sex":
-            answer[chance > 1 - habits["not_asked"]] = value["not_known"]
-        answer[rng.random(n) > habits["recorded"].get(field, habits["recorded"]["other"])] = ""
-        return answer
+        if field not in habits["always_answered"]:
+            for is_absent, word in (
+                (chance < habits["refuses"], "not_stated"),
+                (chance > 1 - habits["not_asked"], "not_known"),
+            ):
+                said[is_absent & (word in value)] = word
+        asked = habits["recorded"].get(field, habits["recorded"]["other"])
+        if self.setting.rates(self.layout, field)[0]:  # then how often it is blank is one of the faults
+            asked = 1.0
+        said[rng.random(n) > asked] = ""
+        said[self.age < habits["asked_from_age"].get(field, 0)] = ""
+        self.value[field], self.said[field] = value, said
+
+    def agree(self) -> None:
+        """What one answer leaves of another, in the order in which demo.yml says it: nobody contradicts themselves."""
+        for row in self.habits["agree"]["codes"]:
+            if row["given"] not in self.said or row["then"] not in self.value.get(row["field"], {}):
+                continue
+            given = self.said[row["given"]]
+            is_so = np.isin(given, row["is"]) if "is" in row else ~np.isin(given, ABSENT)
+            is_so &= ~np.isin(given, row.get("is_not", []))
+            if "only" in row:  # where the other answer is this one, or blank
+                is_so &= self.said[row["field"]] == row["only"].replace("blank", "")
+            self.said[row["field"]][is_so] = row["then"]
+
+    def to(self, field: str) -> tuple[Array, Array]:
+        """(what stands there, the fault)."""
+        value, said = self.value[field], self.said[field]
+        answer = text([value.get(code, "") for code in said])
+        rates = self.setting.rates(self.layout, field)
+        if not rates[0]:
+            return answer, np.full(len(answer), "", dtype=object)
+        answer[draw(self.rng, *rates, self.provider) != ""] = ""
+        return answer, np.where(answer == "", rates[0][0], "").astype(object)
 
     def ethnicity(self, vocabularies: list[str]) -> tuple[Array, Array, Array]:
         """(what stands there, what it should be read as, the fault)."""

@@ -8,7 +8,7 @@ import pandas as pd
 
 from transforms.demo_people import BLANK_DAY, Array, dates, text
 from transforms.demo_practices import spelt
-from transforms.demo_records import Setting, draw, one_of, wrong_number
+from transforms.demo_records import Setting, alive, draw, one_of, wrong_number
 
 STAMP = "%d %b %Y %H:%M:%S"  # 05 Apr 2026 00:00:00
 
@@ -123,6 +123,7 @@ def _entered(
     within = setting.month_end(shown - 1) + rng.integers(0, 20, n) + 7 * is_refusal
     born = setting.people["birth_day"].to_numpy()[registrations["person"].to_numpy()[row]]
     on = np.maximum(np.where(shown > opens, within, before), born)
+    on = alive(on, setting.people, registrations["person"].to_numpy()[row])
     frame["first"] = frame["last"] = shown
     frame["place"] = on + rng.random(n)
     frame["RowIdentifier"] = text([f"{number}" for number in ((np.arange(n) + 1) * 16_807 % 2_147_483_647).tolist()])

@@ -11,6 +11,7 @@ from transforms.demo_records import Categories, Setting, draw, one_of, wrong_num
 
 SLASHES = "%d/%m/%Y"
 MONTHS = 12
+ASKED_AGAIN = 10  # months after which a carer is asked again
 
 
 def pas_records(setting: Setting, practice_of: Array) -> pd.DataFrame:
@@ -117,12 +118,15 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     frame["fault:LANGUAGE_CODE_PREFERRED"] = np.where(odd, "unrecognised_language", "")
     frame["expected:LANGUAGE_CODE_PREFERRED"] = np.where(odd, "unrecognised", "")
     _blank(frame, "LANGUAGE_CODE_PREFERRED", ~language)
-    frame["LANGUAGE_CODE_WRITTEN"] = np.where(language & (rng.random(n) < 0.4), who["nhs_language"], "")
+    frame["LANGUAGE_CODE_WRITTEN"] = np.where(language & (rng.random(n) < 0.6), who["nhs_language"], "")
     need = [source.value("interpreter_required", "yes_no", code) for code in facts["interpreter_required"]]
     said = ~setting.is_blank(rng, layout, "interpreter_required", provider)
     frame["INTERPRETER_REQUIRED"] = np.where(said, np.where(who["needs_interpreter"], *need), "")
     _blank(frame, "INTERPRETER_REQUIRED", ~said)
-    frame["LANGUAGE_DATE"] = np.where(language | said, dates(written, SLASHES), "")
+    # Of the same day as the ethnic category, or as early in the last eight years as that is in all the years before.
+    lately = day("2016-12-01") + (written - day("2009-01-01")) // 2
+    lately = np.maximum(np.where(rng.random(n) < 0.4, written, lately), who["birth_day"].to_numpy())
+    frame["LANGUAGE_DATE"] = np.where(language | said, dates(lately, SLASHES), "")
     carer = [source.value("is_carer", "yes_no", code) for code in facts["is_carer"]]
     refused, unknown = (source.value("is_carer", "yes_no", status) for status in ("not_stated", "not_known"))
     answered, chance = ~setting.is_blank(rng, layout, "is_carer", provider), rng.random(n)
@@ -136,8 +140,10 @@ def pas_patients(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     frame["CARER_SUPPORT_INDICATOR"] = np.where(
         answered & (rng.random(n) < 0.5), np.where(who["has_carer"], *support), ""
     )
-    asked_on = np.maximum(rng.integers(day("2022-01-01"), day("2024-10-01"), n), who["birth_day"].to_numpy())
+    asked_on = np.maximum(rng.integers(day("2019-01-01"), day("2023-10-01"), n), who["birth_day"].to_numpy())
     frame["CARER_DATE"] = np.where(answered, dates(asked_on, SLASHES), "")
+    forgotten = draw(rng, *setting.rates(layout, "carer_recorded_on"), provider)
+    frame["fault:CARER_DATE"] = np.where(frame["IS_CARER"] == carer[0], forgotten, "")
     frame["CARER_NAME"] = np.where(who["has_carer"], who["family_name"], "")
     frame["CARER_PHONE"], frame["NOTES"] = "", np.where(rng.random(n) < 0.05, "rings in the morning", "")
     flagged = setting.happens(rng, layout, "confidential_record", n) & ~records["is_test"].to_numpy()
@@ -181,9 +187,11 @@ def _two_states(
         if state == "after":  # who is asked again is asked for everything
             for column in ("LANGUAGE_DATE", "CARER_DATE"):
                 part[column] = np.where(part[column] == "", "", dates(np.maximum(asked, born), SLASHES))
+            part["fault:CARER_DATE"] = ""
         states.append(part)
     joined = pd.concat(states, ignore_index=True)
     joined = joined[joined["first"] <= joined["last"]].reset_index(drop=True)
+    joined = _confirmed_again(rng, setting, joined)
     rows = joined.index[setting.happens(rng, layout, "duplicate_key", len(joined))]
     again = joined.loc[
         rows
@@ -191,6 +199,22 @@ def _two_states(
     again["fault:PATIENT_ID"], again["place"] = "duplicate_key", again["place"] + 1e-9
     again["POSTCODE"], again["fault:POSTCODE"] = "", "missing_postcode"
     return _date_order(setting, pd.concat([joined, again], ignore_index=True))
+
+
+def _confirmed_again(rng: np.random.Generator, setting: Setting, frame: pd.DataFrame) -> pd.DataFrame:
+    """Carers are asked within the year whether they still care for somebody, but for those whom a trust forgets: a row for
+    each time."""
+    yes = setting.source.value("is_carer", "yes_no", setting.source.settings["facts"]["codes"]["is_carer"][0])
+    is_asked = (frame["IS_CARER"] == yes) & (frame["CARER_DATE"] != "") & (frame["fault:CARER_DATE"] == "")
+    asked, pieces = frame[is_asked], [frame[~is_asked]]
+    while len(asked):
+        piece = asked.assign(last=np.minimum(asked["last"], asked["first"] + ASKED_AGAIN - 1))
+        on = setting.month_end(piece["first"].to_numpy()) - rng.integers(2, 27, len(piece))
+        born = pd.to_datetime(piece["DATE_OF_BIRTH"], format=SLASHES).to_numpy().astype("datetime64[D]").astype(int)
+        pieces.append(piece.assign(CARER_DATE=dates(np.maximum(on, born), SLASHES)))
+        asked = asked.assign(first=asked["first"] + ASKED_AGAIN)
+        asked = asked[asked["first"] <= asked["last"]]
+    return pd.concat(pieces).sort_index(kind="stable").reset_index(drop=True)
 
 
 def _date_order(setting: Setting, frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from transforms import fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
 from transforms.engine import HERE, copy, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
-from transforms.meaning import say
+from transforms.meaning import reviewed, say
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection
@@ -37,10 +37,11 @@ def codes_of(layout: Layout) -> str:
 
 
 def mark_of(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> str:
-    """The fingerprint that a harmonised file must have: its validated file's, our code's, and what is read of numbers."""
+    """The fingerprint that a harmonised file must have: its validated file's, dates of review that go with it, what is read of
+    numbers, our code's."""
     validated = fingerprint_of(lake.current_file("validated", layout.table, arrival.submission, layout.name))
     read = [sorted(row.items()) for row in standard.tables["measurements"]] if codes_of(layout) else []
-    return fingerprint.of(validated, fingerprint.code(*CODE), read) if validated else ""
+    return fingerprint.of(validated, reviewed(standard, layout), read, fingerprint.code(*CODE)) if validated else ""
 
 
 def is_fresh(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> bool:

@@ -73,7 +73,7 @@ def _copy_file(lake: Lake, file: File, layout: Layout, target: Path, mark: str) 
     con = reuse(lake)
     with lake.workspace() as work:
         if not file.is_utf8:
-            source = _transcode(source, work / "utf8")
+            source = transcode(source, work / "utf8")
         try:
             if layout["format"]["kind"] == "ndjson":
                 reason, detail, query = _resources(con, source, layout)
@@ -129,7 +129,7 @@ def _resources(con: duckdb.DuckDBPyConnection, source: Path, layout: Layout) -> 
     return "", "", fhirpath.query([entry["column"] for entry in layout.columns], unknown, lines)
 
 
-def _transcode(source: Path, target: Path) -> Path:
+def transcode(source: Path, target: Path) -> Path:
     """Windows-1252 to UTF-8, in pieces; a byte that it does not define becomes the replacement character."""
     with (
         open(source, encoding="windows-1252", errors="replace", newline="") as reading,

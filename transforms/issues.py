@@ -5,6 +5,7 @@ of it is a formula.
 """
 
 import gzip
+import re
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,8 @@ from transforms.values import result_file
 NOBODY = {"layout": "", "rule": "", "column": ""}
 SHAPE = "layout varchar, rule varchar, line integer, since varchar"
 N_EXAMPLES = 5  # lines of each rule that stand on the page itself
+# What some spreadsheet takes for the beginning of a formula, or passes over on its way to one (OWASP, CSV injection).
+FORMULA = re.compile(r'[\s"]*[=+\-@＝＋－＠﹦﹢﹣﹫]|[\t\r\n]')
 # gzip by DuckDB takes ten times as long as by zlib at level 1, for a fifth less: pieces are pressed side by side.
 PIECE, AT_ONCE, LEVEL = 1 << 22, 4, 1
 
@@ -129,4 +132,4 @@ def safe(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     value = visible(value)
-    return "'" + value if value[:1] in tuple("=+-@\t\r\n＝＋－＠") and value else value
+    return "'" + value if FORMULA.match(value) else value

@@ -9,6 +9,7 @@ import hmac
 import os
 import secrets
 import stat
+from pathlib import Path
 
 import duckdb
 
@@ -29,9 +30,10 @@ def key_id(key: bytes) -> str:
     return hmac.new(key, b"key id", hashlib.sha256).hexdigest()[:12]
 
 
-def known_ids(lake: Lake) -> dict[str, str]:
-    """The id of each key as the ledger last recorded it."""
-    return {entry["name"]: entry["key_id"] for entry in ledger.entries(lake) if entry["event"] == "key"}
+def known_ids(lake: Lake, up_to: int | None = None) -> dict[str, str]:
+    """The id of each key as the ledger last recorded it; `up_to`: as it was when that line was written."""
+    told = (entry for entry in ledger.entries(lake) if entry["event"] == "key" and "key_id" in entry)
+    return {entry["name"]: entry["key_id"] for entry in told if up_to is None or entry["no"] <= up_to}
 
 
 def initialise(lake: Lake) -> list[str]:
@@ -58,6 +60,47 @@ def initialise(lake: Lake) -> list[str]:
 def load(lake: Lake, name: str) -> bytes:
     """The key, checked against the ledger; its id is recorded at first use. Raises KeyFault."""
     path = lake.keys / f"{name}.key"
+    expected = known_ids(lake).get(name)
+    key = _read(path)
+    if (
+        expected not in (None, key_id(key))
+        and coming(lake, name).exists()
+        and key_id(_read(coming(lake, name))) == expected
+    ):
+        os.replace(coming(lake, name), path)  # the ledger says that it was rotated: a crash came between
+        fsync(lake.keys)
+        key = _read(path)
+    if expected is None:
+        ledger.append(lake, "key", name=name, key_id=key_id(key))
+    elif expected != key_id(key):
+        raise KeyFault(f"{path} is not the key that this lake was made with (id {key_id(key)}, not {expected})")
+    return key
+
+
+def held(lake: Lake, name: str, wanted: str) -> bytes:
+    """The key with an id: the one in use, or one that was replaced and kept aside. Raises KeyFault."""
+    key = load(lake, name)
+    if key_id(key) == wanted:
+        return key
+    path = aside(lake, name, wanted)
+    key = _read(path)
+    if key_id(key) != wanted:
+        raise KeyFault(f"{path} is not the key that its name says (id {key_id(key)})")
+    return key
+
+
+def coming(lake: Lake, name: str) -> Path:
+    """Where a new key lies until the ledger names it."""
+    return lake.keys / f"{name}.key.new"
+
+
+def aside(lake: Lake, name: str, key: str) -> Path:
+    """Where a key that was replaced is kept."""
+    return lake.keys / f"{name}-{key}.key"
+
+
+def _read(path: Path) -> bytes:
+    """The key in a file. Raises KeyFault when it is missing, readable by others or damaged."""
     if not path.exists():
         raise KeyFault(
             f"{path} is missing: restore it, or make keys for a new lake with: python -m transforms keys --init"
@@ -70,18 +113,18 @@ def load(lake: Lake, name: str) -> bytes:
         key = b""
     if len(key) != LENGTH:
         raise KeyFault(f"{path} is not a key of {LENGTH} bytes in hexadecimal: it is damaged; restore it")
-    expected = known_ids(lake).get(name)
-    if expected is None:
-        ledger.append(lake, "key", name=name, key_id=key_id(key))
-    elif expected != key_id(key):
-        raise KeyFault(f"{path} is not the key that this lake was made with (id {key_id(key)}, not {expected})")
     return key
 
 
-def arm(con: duckdb.DuckDBPyConnection, lake: Lake, purpose: str) -> None:
-    """Give a connection the two HMAC pads of a subkey for one purpose, so that SQL can hash and never sees the key."""
-    subkey = hmac.new(load(lake, "pseudonym"), purpose.encode(), hashlib.sha256).digest()
+def arm(con: duckdb.DuckDBPyConnection, lake: Lake, purpose: str, wanted: str = "") -> None:
+    """Give a connection the two HMAC pads of a subkey for one purpose, so that SQL can hash and never sees the key.
+
+    `wanted`: the id of a key that was replaced, for what was hashed with it. The variable armed_key is the key's id.
+    """
+    key = held(lake, "pseudonym", wanted) if wanted else load(lake, "pseudonym")
+    subkey = hmac.new(key, purpose.encode(), hashlib.sha256).digest()
     padded = subkey.ljust(BLOCK, b"\0")
     for name, byte in (("inner_pad", 0x36), ("outer_pad", 0x5C)):
         pad = "".join(f"\\x{value ^ byte:02X}" for value in padded)
         con.execute(f"set variable {name} = '{pad}'::blob")
+    con.execute("set variable armed_key = ?", [key_id(key)])

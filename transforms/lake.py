@@ -21,7 +21,11 @@ IDENTIFIABLE = (
     "results",
     "harmonised",
     "linked",
+    "judged",
     "compared",
+    "objections",
+    "objected",
+    "withdrawn",
 )
 STAGES = (*IDENTIFIABLE, "ledger", "provider", "releases")
 

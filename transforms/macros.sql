@@ -46,6 +46,13 @@ create or replace macro is_nhs_number(sent) as
          when not regexp_full_match(sent, '[0-9]{10}') then false
          else is_issuable(try_cast(sent as bigint)) end;
 
+-- linking_number('9991111131', '', true) -> '9991111131'; ('9991111132', '', true) -> null; ('9f3a', 'k1', false) -> 'k1:9f3a':
+-- a number that passes its check, of the range that is never issued only in demonstration data; or a pseudonym, which means
+-- something beside others of its key alone, and has no check digit.
+create or replace macro linking_number(sent, pseudonym_key, is_demo) as
+    case when pseudonym_key <> '' then pseudonym_key || ':' || sent
+         when is_nhs_number(sent) and (is_demo or not starts_with(sent, getvariable('test_range'))) then sent end;
+
 -- birth_dates_agree(date '1980-03-05', date '1980-05-03') -> true (day and month swapped); equal -> true;
 -- date '1980-03-05', date '1980-03-06' -> null: one part differs, so that a name must agree; else false.
 create or replace macro birth_dates_agree(a, b) as
@@ -99,3 +106,44 @@ create or replace macro wilson_low(n, of) as
 create or replace macro wilson_high(n, of) as
     case when of > 0 then least(1, (n / of + 3.8416 / (2 * of)
         + 1.96 * sqrt(n / of * (1 - n / of) / of + 3.8416 / (4 * of * of))) / (1 + 3.8416 / of)) end;
+
+-- plain_letters('Siobhán O''Brien-Łuc (Mrs)') -> 'SIOBHAN OBRIEN LUC': capitals without accents, apostrophes and what
+-- stands in brackets; a hyphen or a full stop is a space. A name in another script stays as it is.
+create or replace macro plain_letters(sent) as
+    trim(regexp_replace(regexp_replace(regexp_replace(
+        translate(upper(strip_accents(sent)), 'ŁØĐÞßÆŒ’''`´', 'LODTSAO'),
+        '\([^)]*\)', ' ', 'g'), '[^\p{L}]+', ' ', 'g'), '\s+', ' ', 'g'));
+
+-- single_letters('MOHAMMED') -> 'MOHAMED'.
+create or replace macro single_letters(letters) as
+    array_to_string(list_filter(string_split(letters, ''), lambda letter, place: place = 1 or letter <> letters[place - 1]), '');
+
+-- name_skeleton('MUHAMMED') -> 'MHMD'; ('IBRAHIM') -> 'ABRHM' and ('EBRAHIM') too: what is left of a name when spellings of
+-- one sound are one, and no vowel counts but a first one, whichever it is.
+create or replace macro name_skeleton(letters) as
+    single_letters(regexp_replace(translate(
+        regexp_replace(regexp_replace(regexp_replace(replace(letters, ' ', ''), '(K|G|D|T|S|C|Z)H', '\1', 'g'), 'H$', ''),
+                       '^[AEIOUY]+', 'A'),
+        'CQZWXJ', 'KKSVSJ'), '(.)[AEIOUY]+', '\1', 'g'));
+
+-- day_place(date '1800-01-02') -> 199999; day_place(null) -> 200000: the later a day, the smaller its place, and no day is
+-- the last of all.
+create or replace macro day_place(day) as
+    200000 - coalesce(least(200000, greatest(0, date_diff('day', date '1800-01-01', day))), 0);
+
+-- first_test(['a', 'b'], [10, 1], 31, 35) -> 'b'; ([...], 31, 41) -> 'a'; null where the two standings are equal. Each test
+-- weighs more than all after it, so that standings differ from the first test on that tells two records apart.
+create or replace macro first_test(tests, weights, a, b) as
+    case when a // weights[1] <> b // weights[1] then tests[1] when a // weights[2] <> b // weights[2] then tests[2]
+         when a // weights[3] <> b // weights[3] then tests[3] when a // weights[4] <> b // weights[4] then tests[4]
+         when a // weights[5] <> b // weights[5] then tests[5] when a // weights[6] <> b // weights[6] then tests[6]
+         when a // weights[7] <> b // weights[7] then tests[7] end;
+
+-- birth_marks('x', date '1980-03-05') -> four keyed hashes: year and month, year and day, month and day, and the year with day
+-- and month in either order. Two dates of one message share one exactly when birth_dates_agree does not say false.
+create or replace macro birth_marks(message, day) as
+    case when day is not null then [
+        keyed(message || part('ym') || part(strftime(day, '%Y-%m'))), keyed(message || part('yd') || part(strftime(day, '%Y-%d'))),
+        keyed(message || part('md') || part(strftime(day, '%m-%d'))),
+        keyed(message || part('either') || part(year(day)::text) || part(least(month(day), day(day))::text)
+              || part(greatest(month(day), day(day))::text))] end;

@@ -97,6 +97,24 @@ def first_received(state: State, submission: Submission, layout: str) -> str | N
     return next(found, None)
 
 
+def due_on(provider: Row, period: str) -> date | None:
+    """The day by which a period's files are due: `due_day` of the month after it, or that month's last day; None when
+    providers.csv says none."""
+    if not provider.get("due_day"):
+        return None
+    month = date.fromisoformat(f"{period}-01")
+    first = (month + timedelta(days=31)).replace(day=1)
+    last = (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+    return min(first + timedelta(days=int(provider["due_day"]) - 1), last)
+
+
+def days_after_due(provider: Row, period: str, received_on: str, began_on: str) -> int | None:
+    """Days from the day on which files were due to that of arrival, below zero when they came before it. None when none is
+    set, and when the service began later: what it then takes in of the past came as soon as it could."""
+    due = due_on(provider, period)
+    return None if due is None or due < date.fromisoformat(began_on) else (date.fromisoformat(received_on) - due).days
+
+
 def days_late(period: str, received_on: str) -> int:
     """Days from the last day of a period to the day of arrival; below zero when it came before the period was over."""
     year, month = int(period[:4]), int(period[5:7])

@@ -11,11 +11,12 @@ import duckdb
 from transforms.engine import add_table
 from transforms.faults import Row
 from transforms.lake import Submission
-from transforms.resolve import dated_by, day_of, declared, is_dated
+from transforms.resolve import dated_by, day_of, declared, is_dated, meaning, set_meanings
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 
 SAID = "0 as patient_no, 0 as meaning_no, '' as refused_for, null::date as recorded_on, 3::utinyint as basis"
+SAID += ", null::date as review_on"
 NOTHING = f"select {SAID}, 1::bigint as n_records, 0 as first_line where false"
 
 
@@ -49,7 +50,7 @@ def say(
     """Table one.meaning, what each value of a coded column means, with what is the same for the whole column.
 
     View one.said, one row per patient, meaning and date: patient_no, meaning_no, refused_for, recorded_on, basis (1 recorded,
-    2 the event's, 3 the period's end), n_records, first_line. Needs table `resolved` and table one.identity.
+    2 the event's, 3 the period's end), review_on, n_records, first_line. Needs table `resolved` and table one.identity.
     """
     wanted = [row for row in declared(standard, layout, submission.provider) if row["place"] == 1]
     nobody = {"characteristic": "", "stated_by": "", "collected_how": ""}
@@ -70,6 +71,12 @@ def say(
 def _saying(layout: Layout, row: Row) -> Row:
     stated_by = layout.fields.get(row["field"], {}).get("stated_by") or layout["stated_by"]
     return {"characteristic": row["field"], "stated_by": stated_by, "collected_how": layout["collected_how"]}
+
+
+def reviewed(standard: Standard, layout: Layout) -> dict[str, str]:
+    """Fields of a layout -> the field that says when they are to be asked again, where the layout has that too."""
+    said = {row["field"]: row["review_on"] for row in standard.tables["staleness"]}
+    return {name: said[name] for name in sorted(layout.fields) if said.get(name) in layout.fields}
 
 
 def _basis(layout: Layout, name: str, prefix: str) -> str:
@@ -94,22 +101,30 @@ def _say_columns(
     refusing = {
         r.id.split(".")[1] for r in standard.rules_in_force(layout.name, submission.period) if r.rejects == "value"
     }
+    to_review = reviewed(standard, layout)
     columns, joins, said = {}, [], []
+    few = set_meanings(con)
     size = "usmallint" if con.execute("select count(*) < 65536 from resolved").fetchone()[0] else "integer"
     for number, name in whole:
         dates = "_".join(["day", *(column for column, _ in dated_by(layout, name))])
         day = day_of(layout, name, submission.period, "r.")
         columns[dates], columns[f"basis_{dates}"] = day, _basis(layout, name, "r.")
-        columns[f"meaning_{number}"] = f"m_{number}.meaning_no::{size}"
-        then = f" and {day} between m_{number}.valid_from and m_{number}.valid_to" if is_dated(con, name) else ""
-        joins.append(
-            f"left join (from resolved where field = {text(name)}) as m_{number} "
-            f"on m_{number}.value is not distinct from r.{name}{then}"
-        )
+        if name in few:
+            columns[f"meaning_{number}"] = f"({meaning('meaning_no', name, f'r.{name}')})::{size}"
+        else:
+            columns[f"meaning_{number}"] = f"m_{number}.meaning_no::{size}"
+            then = f" and {day} between m_{number}.valid_from and m_{number}.valid_to" if is_dated(con, name) else ""
+            joins.append(
+                f"left join (from resolved where field = {text(name)}) as m_{number} "
+                f"on m_{number}.value is not distinct from r.{name}{then}"
+            )
         if name in refusing:
             columns[f"refused_{number}"] = f"r.{name}_status"
         refused = f"refused_{number}" if name in refusing else "null::varchar"
+        if review := to_review.get(name):
+            columns[f"to_{review}"] = f"r.{review}"
         row = f"select patient_no, meaning_{number}::integer as meaning_no, {refused} as refused_for, {dates} as recorded_on, basis_{dates} as basis"
+        row += f", {f'to_{review}' if review else 'null::date'} as review_on"
         said.append(f"{row}, 1::bigint as n_records, line as first_line from one.meant where is_alone")
         grouped = (
             f"{row}, count(*) as n_records, min(line) as first_line from one.meant where not is_alone group by all"
@@ -133,7 +148,7 @@ def _say_codes(layout: Layout, submission: Submission, source: Path, column: str
     day = day_of(layout, column, submission.period, "r.")
     return (
         f"select i.patient_no, m.meaning_no, null::varchar as refused_for, "
-        f"{day} as recorded_on, {_basis(layout, column, 'r.')} as basis, count(*) as n_records, min(r.line) as first_line "
+        f"{day} as recorded_on, {_basis(layout, column, 'r.')} as basis, null::date as review_on, count(*) as n_records, min(r.line) as first_line "
         f"from read_parquet('{source}') as r join resolved as m "
         f"on m.is_partial and m.value = r.{column} and {day} between m.valid_from and m.valid_to "
         f"join one.identity as i using (identity_a, identity_b) group by all"

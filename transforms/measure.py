@@ -17,6 +17,14 @@ from transforms.sqltext import text
 from transforms.standard import Standard
 from transforms.tally import national_rules
 
+# What is kept with its exact counts, for those who may read the protected area.
+EXACT = {
+    "provider_measure": "exact_measure",
+    "metric_value": "exact_metric",
+    "method_effect": "method_effect",
+    "method_agreement": "method_agreement",
+}
+
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
@@ -26,10 +34,10 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     fill_metric_cells(con, standard)
     for name in ("cell", "exact_measure", "exact_metric"):
         run_file(con, HERE / "measure" / f"{name}.sql")
-    for name, kept in (("exact_measure", "provider_measure"), ("exact_metric", "metric_value")):
-        con.execute(f"create or replace table protected.{kept} as from measure.{name}")
-        grain = leading_comment((HERE / "measure" / f"{name}.sql").read_text(encoding="utf-8"))
-        con.execute(f"comment on table protected.{kept} is {text(grain)}")
+    for name, made in EXACT.items():
+        con.execute(f"create or replace table protected.{name} as from measure.{made}")
+        grain = leading_comment((HERE / "measure" / f"{made}.sql").read_text(encoding="utf-8"))
+        con.execute(f"comment on table protected.{name} is {text(grain)}")
     return con.execute("select count(*) from measure.cell").fetchone()[0]
 
 

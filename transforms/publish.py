@@ -12,34 +12,41 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, release
+from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
+from transforms.choose import choose
+from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import disclose
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography, directory
-from transforms.lake import Lake, write_text
+from transforms.lake import Lake, UsageError, write_text
 from transforms.link import KEPT, link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
 from transforms.maturity import first_received
 from transforms.measure import measure
 from transforms.metrics import described
+from transforms.objecting import add_objecting, objecting_fingerprint
 from transforms.periods import periods
 from transforms.receive import today
+from transforms.rotate import unfinished
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
 from transforms.trend import trend
+from transforms.withdraw import withdraw
 from transforms.work import pending
 
 CODE = (
     "publish.py",
     "changes.py",
+    "describe.py",
     "measure.py",
     "maturity.py",
     "tally.py",
+    "choose.py",
     "metrics.py",
     "cells.py",
     "facts.py",
@@ -58,21 +65,12 @@ CODE = (
     *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
-NOT_KEPT = ("person_link", "value_key", "moved_record")
-# The tests that can choose between records, and how many different values each can have.
-TESTS = {
-    "known_before_absent": 2,
-    "stated_before_derived": 2,
-    "specific_before_general": 10,
-    "latest": 200_000,  # days since 1800
-    "self_stated_first": 100,
-    "care_setting": 100,
-}
+NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
 def release_fingerprint(standard: Standard, lake: Lake) -> str:
-    """What a release is made from: everything harmonised and judged that is in force, the standard, and our code."""
+    """What a release is made from: all that is harmonised, judged and in force, who objects, the standard, keys, our code."""
     files = [lake.files("harmonised", table) for table in ("characteristic", "activity")]
     made = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for listed in files for path in listed]
     state = read_state(lake)
@@ -81,7 +79,8 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
     postcodes = fingerprint_of(directory(lake))
     code = fingerprint.code(*CODE)
     return fingerprint.of(
-        linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, calendar, code
+        *(linked_fingerprint(standard, lake), made, sorted(judged), standard.version, postcodes, calendar, code),
+        *(objecting_fingerprint(standard, lake), keys.known_ids(lake)),
     )
 
 
@@ -92,8 +91,10 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     """
     release.settle(lake)
     state = read_state(lake)
-    if not any(state.current(submission) for submission in state.arrivals):
+    if not any(state.current(submission) for submission in state.arrivals) or unfinished(lake):
         return False
+    for name in keys.NAMES:  # no key, no work: not even what is linked is made
+        keys.load(lake, name)
     made = release.current_manifest(lake)
     if made.get("fingerprint") == release_fingerprint(standard, lake):
         return False
@@ -106,28 +107,37 @@ def is_due(standard: Standard, lake: Lake) -> bool:
 def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
     """Link and make a release if anything changed. Returns {"release": number or None, ...counts}.
 
-    Raises audit.ContractBroken when what was built is not what consumers may expect, and keys.KeyFault.
+    Raises audit.ContractBroken when what was built is not what consumers may expect, keys.KeyFault, and UsageError
+    between the rotation of a key and the work that follows from it.
     """
     lake.prepare()
     secret = keys.load(lake, "protected")
     keys.load(lake, "pseudonym")
+    if behind := unfinished(lake):
+        raise UsageError(
+            f"the pseudonym key was rotated and {len(behind)} submissions have keys of the old one: run --all"
+        )
+    objections.receive(standard, lake)  # a list that waits is not overtaken by a release
     link(standard, lake)
     with ledger.lock(lake, "publish", wait=True), engine.without_values("publishing"):
         release.settle(lake)
-        mark = release_fingerprint(standard, lake)
+        mark, who = release_fingerprint(standard, lake), objecting_fingerprint(standard, lake)
         if release.current_manifest(lake).get("fingerprint") == mark:
             return {"release": None}
         number = release.next_number(lake)
         with lake.workspace() as work:
             built = work / "release"
-            facts = _build(standard, lake, built, secret.hex(), number, mark)
+            facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
             keep = int(standard.settings["publishing"]["keep_releases"])
-            release.install_release(lake, built, number, {"fingerprint": mark, "standard": standard.version}, keep)
+            about = {"fingerprint": mark, "standard": standard.version, "removed": removed, "objecting": who}
+            release.install_release(lake, built, number, about, keep)
     return {"release": number, **facts}
 
 
-def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int, mark: str) -> dict[str, int]:
-    """Build, audit and describe a release in a folder of its own."""
+def _build(
+    standard: Standard, lake: Lake, built: Path, secret: str, number: int, mark: str
+) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+    """Build, audit and describe a release in a folder of its own. Returns its counts, and of whom it is without."""
     for area, mode in (("protected", 0o700), ("open", 0o755), ("site", 0o755)):
         (built / area).mkdir(parents=True, mode=mode)
     con = connect(lake, memory="4GB")
@@ -135,8 +145,8 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
         is_held = is_open_held(standard, lake)
-        _prepare(con, standard, lake)
-        changes.compare(con, standard, lake, secret)
+        removed = _prepare(con, standard, lake)
+        changes.compare(con, standard, lake)
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
@@ -150,8 +160,8 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         changes.keep(con, is_held)
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
-        _describe(con, standard, lake, built, number, mark)
-        for table in _tables(con, "open"):
+        describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
+        for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
             con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")
         con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
@@ -166,7 +176,7 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
             json.loads((built / "release.json").read_text(encoding="utf-8")),
             _same_pages(standard, lake),
         )
-    return facts
+    return facts, removed
 
 
 def _same_pages(standard: Standard, lake: Lake) -> Path | None:
@@ -196,21 +206,26 @@ def _keep_open(lake: Lake, built: Path) -> None:
     )
 
 
-def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> None:
-    """Everything that the SQL files read: schemas standard, harmonised, results and linked, and variables."""
+def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:
+    """Everything that the SQL files read: schemas standard, harmonised, results, linked and objected, and variables.
+
+    Returns how many people and records are left out, by reason.
+    """
     add_standard(con, standard)
     add_geography(con, standard, lake)
     add_views(con, lake, standard, "harmonised", "results")
     con.execute("create schema if not exists linked; create schema if not exists measure")
     for name in KEPT:
         con.execute(f"create view linked.{name} as from read_parquet('{lake.path('linked', name)}.parquet')")
+    removed = add_objecting(con, standard, lake)
+    withdraw(con, standard, lake)  # also when what is built below does not pass its audit
     keys.arm(con, lake, "person")
     set_linking_variables(con, standard)
     set_disclosure_variables(con, standard)
     settings = standard.settings["publishing"]
     for name in ("ethnicity", "default_set", "region", "deprivation_index", "not_covered"):
         con.execute(f"set variable {name} = ?", [settings[name]])
-    con.execute("set variable weights = ?", [weights(standard)])
+    choose(con, standard)
     con.execute("""
         set variable latest_period = (select max(period) from linked.in_force);
         set variable rolling_to = last_day(strptime(getvariable('latest_period') || '-01', '%Y-%m-%d')::date);
@@ -235,61 +250,4 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     latest = con.execute("select getvariable('latest_period')").fetchone()[0]
     add_table(con, "standard.period", periods(latest) if latest else [])
     add_table(con, "standard.metric", described(con, standard))
-
-
-def weights(standard: Standard) -> dict[str, int]:
-    """What each test of the default method weighs, so that one number holds them all: each more than all after it."""
-    resolution = standard.settings["resolution"]
-    found, weight = dict.fromkeys(TESTS, 0), 1
-    for test in reversed(resolution["methods"][resolution["default"]]):
-        found[test] = weight
-        weight *= TESTS[test]
-    return found
-
-
-def _tables(con: duckdb.DuckDBPyConnection, database: str) -> list[str]:
-    query = "select table_name from duckdb_tables() where database_name = ? order by 1"
-    return [row[0] for row in con.execute(query, [database]).fetchall()]
-
-
-def _describe(
-    con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, built: Path, number: int, mark: str
-) -> None:
-    """release.json for everyone, and one in the protected area with its exact counts."""
-    state = read_state(lake)
-    inputs = [
-        {"provider": s.provider, "period": s.period, "layout": name, "arrival": a.no, "sha256": a.sha256_of(name)}
-        for s in sorted(state.arrivals)
-        for name, a in sorted(state.current(s).items())
-    ]
-    facts = {
-        "release": number,
-        "made_at": release.now(),
-        "open_made_at": release.now(),
-        "is_invented": con.execute("select getvariable('is_invented')").fetchone()[0],
-        "notice": "Made from invented demonstration data." if _is_invented(con) else "",
-        "latest_period": con.execute("select getvariable('latest_period')").fetchone()[0],
-        "standard": standard.version,
-        "code": fingerprint.code(*CODE),
-        "engine": f"duckdb {duckdb.__version__}",
-        "fingerprint": mark,
-        "disclosure": {k: v for k, v in standard.settings["disclosure"].items() if k != "__line__"},
-    }
-    tables = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in _tables(con, "open")}
-    counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in _tables(con, "protected")}
-    add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
-    facts["changes"] = changes.told(con, standard, lake)
-    con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
-    disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
-        "sensitive": dict(facts["disclosure"].get("sensitive", {}))
-    }
-    disclosure["sensitive"].pop("__line__", None)
-    facts["disclosure"] = disclosure
-    write_text(built / "release.json", json.dumps(facts | {"tables": tables}, indent=1))
-    write_text(built / "protected" / "release.json", json.dumps(facts | {"inputs": inputs, "tables": counts}, indent=1))
-    about = {k: str(v) for k, v in facts.items() if k not in ("disclosure", "changes")}
-    add_table(con, "protected.about", [about])
-
-
-def _is_invented(con: duckdb.DuckDBPyConnection) -> bool:
-    return bool(con.execute("select getvariable('is_invented')").fetchone()[0])
+    return removed

@@ -74,7 +74,7 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
     provider, period = folder.parent.parent.name.upper(), folder.parent.name
     try:
         submission = _submission(standard, provider, period)
-        manifest = _manifest(folder)
+        manifest = manifest_of(folder)
         files = _files(standard, lake, state, submission, folder, manifest)
     except Refused as refused:
         # A folder's name is the provider's own text: it is repeated only when it is a known code or a period.
@@ -107,7 +107,7 @@ def _submission(standard: Standard, provider: str, period: str) -> Submission:
     return submission
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def manifest_of(folder: Path) -> dict[str, Any]:
     """What _READY says: {} when it is empty."""
     ready = folder / READY
     if not ready.is_file():

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from transforms.quality import ALL
 from transforms.standard import Standard
 
 Facts = dict[str, Any]
@@ -61,7 +62,8 @@ def _figures(con: duckdb.DuckDBPyConnection, place_kind: str, latest: str, stand
         SAID, [place_kind, latest, ethnicity]
     ).fetchall():
         one = found.setdefault(place, {})
-        if measure != "coverage":  # which is told of every month, also of one in which nothing came
+        # Coverage, and how far the same people agree elsewhere, are told of every month, also of one in which nothing came.
+        if measure != "coverage" and layout != ALL:
             one.setdefault("last_sent", period)
         if period != latest or status != "shown" or value is None:
             continue

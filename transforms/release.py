@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from transforms import ledger
+from transforms import keys, ledger
 from transforms.arrivals import read_state
 from transforms.lake import Lake, fsync, point
 
@@ -51,6 +51,12 @@ def current_manifest(lake: Lake) -> dict[str, Any]:
 def protected_manifest(lake: Lake) -> dict[str, Any]:
     """The exact counts and inputs of the release that is read now; for the protected area only."""
     return json.loads(lake.path("current", "protected", "release.json").read_text(encoding="utf-8"))
+
+
+def key_of(lake: Lake, number: int, name: str = "protected") -> str:
+    """The id of the key that a release was made with: the one in use when the ledger recorded the release."""
+    published = [entry["no"] for entry in read_state(lake).releases if entry["release"] == number]
+    return keys.known_ids(lake, published[-1] if published else None).get(name, "")
 
 
 def next_number(lake: Lake) -> int:

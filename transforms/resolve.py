@@ -6,6 +6,7 @@ values are resolved once; the bulk then joins on the value as it was sent, so no
 
 import duckdb
 
+from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.validity import ALWAYS
 
@@ -118,6 +119,44 @@ def day_of(layout: Layout, name: str, period: str, prefix: str = "") -> str:
     """The day that a coded field's value is about, as SQL: it decides which rows of a map are valid."""
     dates = "".join(f"{prefix}{column}, " for column, _ in dated_by(layout, name))
     return f"coalesce({dates}last_day(date '{period}-01'))"
+
+
+FEW = 1000  # values of one field; more are joined. Ingest writes so few as a dictionary, of which each word is looked up once
+
+
+def set_meanings(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """Variables `code_of`, `status_of` and `meaning_no_of`: field -> value -> what it means, for `meaning`. Returns the
+    fields that are in them, which have few values, each with one meaning at all times. Needs table `resolved`.
+
+    To look a word up is a function of one column, which DuckDB works out for each word of a file's dictionary and not
+    for each row: a tenth of the price of a join, of which a wide file has thirty.
+    """
+    always = f"('{ALWAYS[0]}'::date, '{ALWAYS[1]}'::date)"
+    con.execute(f"""
+        create or replace temp table few as
+            select field, list(value) as words, list(code) as code, list(status) as status, list(meaning_no) as meaning_no,
+                   any_value(blank) as blank
+            from resolved left join (select field, min(meaning_no) as blank from resolved where value is null group by 1)
+                 using (field)
+            where value is not null
+            group by field having count(*) <= {FEW} and bool_and((valid_from, valid_to) = {always});
+        set variable blank_no_of = (select map(list(field), list(blank)) from few)""")
+    for what in MEANT:
+        con.execute(f"set variable {what}_of = (select map(list(field), list(map(words, {what}))) from few)")
+    return {row[0] for row in con.execute("select field from few").fetchall()}
+
+
+MEANT = ("code", "status", "meaning_no")
+
+
+def meaning(what: str, name: str, value: str) -> str:
+    """One of MEANT of a field's value, as SQL: null where nothing was sent, but for the number that a blank has too."""
+    found = f"map_extract_value(map_extract_value(getvariable('{what}_of'), {text(name)}), {value})"
+    if what != "meaning_no":
+        return found
+    return (
+        f"case when {value} is null then map_extract_value(getvariable('blank_no_of'), {text(name)}) else {found} end"
+    )
 
 
 def is_dated(con: duckdb.DuckDBPyConnection, name: str) -> bool:

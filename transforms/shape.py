@@ -13,10 +13,12 @@ import pyarrow.parquet as pq
 from transforms import engine
 from transforms.arrivals import Arrival, File
 from transforms.faults import Row
-from transforms.resolve import day_of, is_dated
+from transforms.resolve import day_of, is_dated, meaning, set_meanings
 from transforms.rules import Rule
 from transforms.sqltext import quoted, sent_or_null, text
 from transforms.standard import Layout, Standard
+
+CHECKED = "nhs_number"  # the type of field that has a check digit
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,12 @@ def shape(
     who += f", case when {unknown or 'true'} then line end"
     hashed = f"select *, hash({who}) as identity_a, hash('b', {who}) as identity_b from"
     kept = f"{hashed} (select {final} from judged where not coalesce({refused}, false))"
-    n_kept = engine.copy(con, kept, made.kept, mark)
+    n_columns = len(con.execute(f"describe {kept}").fetchall())
+    n_kept = engine.copy(con, kept, made.kept, mark, n_columns)
     if record_rules:  # a quarantine that nobody is in says so; the rows are not looked through again for it
         rest = f"{hashed} (select {final} from judged where {refused})"
         nobody = f"from read_parquet('{made.kept}') limit 0"
-        engine.copy(con, nobody if n_kept == pq.read_metadata(bronze).num_rows else rest, made.refused, mark)
+        engine.copy(con, nobody if n_kept == pq.read_metadata(bronze).num_rows else rest, made.refused, mark, n_columns)
     return made
 
 
@@ -180,7 +183,13 @@ def _judged(
     verdicts = [f"{rule.predicate} as {column_of[rule.id]}" for rule in rules]
     verdicts += [f"({r.when}) as {column_of[f'when {r.id}']}" for r in rules if f"when {r.id}" in column_of]
     rows = typed_rows(con, standard, arrival, file, bronze, rules)
-    return f"select *{''.join(', ' + item for item in verdicts)} from ({rows})"
+    # The check digit is what costs most of all rules, and several ask for it.
+    names = [row["field"] for row in standard.fields_of(standard.layouts[file.layout].table) if row["type"] == CHECKED]
+    asked = [name for name in names if sum(verdict.count(f"is_{CHECKED}({name})") for verdict in verdicts) > 1]
+    for name in asked:
+        verdicts = [verdict.replace(f"is_{CHECKED}({name})", f"{name}_is_checked") for verdict in verdicts]
+    once = "".join(f", is_{CHECKED}({name}) as {name}_is_checked" for name in asked)
+    return f"select *{''.join(', ' + item for item in verdicts)} from (select *{once} from ({rows}))"
 
 
 def typed_rows(
@@ -197,6 +206,7 @@ def typed_rows(
     present = {row[0] for row in con.execute(f"describe select * from read_parquet('{bronze}')").fetchall()}
     fields = [row for row in standard.fields_of(layout.table) if row["field"] in layout.fields]
     sent, typed, columns, known, joins = {}, {}, [], [], []
+    few = set_meanings(con)
     for row in fields:
         name = row["field"]
         raw = sent[name] = sent_or_null(layout.fields[name]["column"], present)
@@ -207,6 +217,10 @@ def typed_rows(
         else:
             known.append(f"typed.{name} as {name}_sent")
         if row["type"] == "code":
+            if name in few:
+                known.append(f"{meaning('code', name, f'typed.{name}')} as {name}_code")
+                known.append(f"{meaning('status', name, f'typed.{name}')} as {name}_code_status")
+                continue
             known += [f"map_{name}.{name}_{what}" for what in ("code", "code_status")]
             day = day_of(layout, name, arrival.submission.period, "typed.")
             then = f" and {day} between map_{name}.valid_from and map_{name}.valid_to" if is_dated(con, name) else ""
@@ -274,7 +288,9 @@ def _final(
             )
         else:
             columns.append(name)
-            if row["type"] == "code":
-                columns.append(f"case{broken} end as {name}_status" if broken else f"null::varchar as {name}_status")
+            if (
+                row["type"] == "code" and broken
+            ):  # else it is null: the stage's view says so without a column of nothing
+                columns.append(f"case{broken} end as {name}_status")
     columns += [*(column_of[rule.id] for rule in rules), *conditions.values()]
     return ", ".join(columns)

@@ -28,7 +28,7 @@ create table harmonised.characteristic (
     submission_no integer, provider varchar, period varchar, layout varchar, patient_no integer,
     characteristic varchar, vocabulary varchar, source_value varchar, stated_by varchar, collected_how varchar,
     recorded_on date, recorded_on_basis varchar, code varchar, detail varchar, status varchar, reason varchar,
-    relation varchar, n_records bigint, first_line integer
+    relation varchar, n_records bigint, first_line integer, review_on date
 );
 -- One row per event.
 create table harmonised.activity (
@@ -47,9 +47,11 @@ create table compared.issue (
     submission_no integer, provider varchar, period varchar, arrival integer, layout varchar, file_no integer,
     line integer, record_key uuid, is_key_stable boolean, rule varchar
 );
--- One row per provider, layout and coded field, for the newest submission in force; null is not known, never zero.
+-- One row per provider, layout and coded field, and one of field `delivery`, for the newest submission in force; null is
+-- not known, never zero.
 create table compared.figure (
-    provider varchar, kind varchar, period varchar, layout varchar, field varchar, n_records bigint, n_known bigint,
+    provider varchar, kind varchar, period varchar, layout varchar, field varchar, n_days_after_due bigint,
+    n_records bigint, n_known bigint,
     n_not_stated bigint, n_not_known bigint, n_not_recorded bigint, n_unrecognised bigint, share_known double,
     share_not_stated double, share_not_known double, largest_value_share double, n_new_people bigint, n_seen bigint,
     n_newly_recorded bigint, can_record_gypsy_roma_traveller boolean, n_gypsy_roma_traveller bigint,

@@ -4,6 +4,7 @@ Promise: what loads is consistent; what is not is refused with every fault named
 """
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -26,7 +27,7 @@ TABLES = {
     "fields": "table field type requirement code_system cardinality tense area suppression topic definition use source",
     "providers": "code name kind layouts icb cadence due_day local_list demo successor starts_on ends_on",
     "feeds": "provider layout starts_on",
-    "agreements": "provider purpose legal_basis may_link may_publish_protected from to",
+    "agreements": "provider purpose legal_basis may_link may_publish_protected from to national_opt_out",
     "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
     "outcomes": "reason words what_to_do",
     "reasons": "reason words is_about_the_item",
@@ -39,8 +40,20 @@ TABLES = {
     "measurements": "kind vocabulary code term unit lowest highest source",
     "age_bands": "band from_age to_age source",
     "national_vodim": "field vocabulary place pattern vodim source",
+    "linkage/nicknames": "short_form name source",
+    "linkage/transliterations": "spelling name",
+    "linkage/placeholder_names": "words where",
+    "linkage/given_name_shares": "name share",
+    "linkage/family_name_shares": "name share",
+    "geography/pseudo_postcodes": "postcode place_status note",
 }
-SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
+SETTINGS = (
+    *("resolution", "disclosure", "scorecard", "publishing", "objections"),
+    *("linkage/nhs_number", "linkage/linkage"),
+)
+
+
+PSEUDONYM = re.compile(r"pseudonym\((\w+)\)")  # what a layout says of NHS numbers, beside `clear`
 
 
 @dataclass(frozen=True)
@@ -69,6 +82,12 @@ class Layout:
         stated = [items for items in (self.settings.get("states") or {}).values() if isinstance(items, list)]
         named = {str(item.get("characteristic")) for items in stated for item in items if isinstance(item, dict)}
         return {name for name, entry in self.fields.items() if entry.get("vocabulary")} | named
+
+    @property
+    def pseudonym_key(self) -> str:
+        """The id of the key with which the sender made pseudonyms of NHS numbers; "" where they are sent as they are."""
+        found = PSEUDONYM.fullmatch(str(self.settings.get("nhs_number", "")))
+        return found.group(1) if found else ""
 
     @property
     def drop(self) -> tuple[str, ...]:
@@ -183,7 +202,9 @@ def _load(root: Path, version: str) -> Standard:
 def _read(root: Path, version: str) -> Standard:
     reader = Reader(root)
     folder = root / "standards"
-    tables = {name: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()}
+    tables = {
+        name.split("/")[-1]: reader.csv(folder / f"{name}.csv", columns.split()) for name, columns in TABLES.items()
+    }
     layouts = {path.stem: _layout(reader, path) for path in sorted(folder.glob("layouts/*.yml"))}
     code_files = tuple(sorted(folder.glob("code_systems/*/*.csv")))
     codes, code_maps, classifications = _code_systems(reader, code_files)

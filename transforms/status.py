@@ -7,6 +7,10 @@ from typing import Any
 from transforms import compare, release
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission
+from transforms.objecting import to_check
+from transforms.objection_state import REFUSED, permitted_now
+from transforms.objection_state import read_state as read_objections
+from transforms.objections import waiting as waiting_lists
 from transforms.receive import READY, waiting
 from transforms.standard import Standard
 from transforms.work import pending, waits_for_person
@@ -31,8 +35,25 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
         "release": release.current_number(lake),
         "compared": len(list(lake.path("compared", "rule_result").glob("*.parquet"))),
         "to_be_compared": compare.stale(standard, lake) if release.current_number(lake) else [],
+        "objections": objections(standard, lake),
         "encrypted_volume": _encryption(lake),
     }
+
+
+def objections(standard: Standard, lake: Lake) -> dict[str, Any]:
+    """Lists of people who object: in force, refused, waiting; the national check; marts that were withdrawn."""
+    state, words = read_objections(lake), standard.settings["objections"]["answers"]
+    refused = {name: entry["reason"] for name, entry in state.newest.items() if entry["what"] == REFUSED}
+    return {
+        "lists": {name: {"received_on": entry["at"][:10], "n_objections": entry["n_objections"], "n_bad": entry["n_bad"]}
+                  for name, entry in sorted(state.lists.items())},
+        "refused_lists": {name: words[reason]["what"] for name, reason in sorted(refused.items())},
+        "waiting": len(waiting_lists(lake, state)),
+        "permitted_until": state.permitted.get("expires_on", ""),
+        "is_permitted_now": permitted_now(state),
+        "to_check": sorted({submission for _, _, submission in to_check(standard, lake)}),
+        "withdrawn": sorted(number for number in state.withdrawn if number == release.current_number(lake)),
+    }  # fmt: skip
 
 
 def unfinished(lake: Lake) -> int:
@@ -99,5 +120,35 @@ def report(facts: dict[str, Any]) -> str:
     stale = facts["to_be_compared"]
     behind = f"; {len(stale)} out of date ({', '.join(stale[:5])}{' …' if stale[5:] else ''})" if stale else ""
     lines.append(f"compared with history and peers: {facts['compared'] or 'none yet'}{behind}")
+    lines += _objection_lines(facts["objections"])
     lines.append(f"encrypted volume: {facts['encrypted_volume']}")
     return "\n".join(lines)
+
+
+def objections_report(standard: Standard, lake: Lake) -> str:
+    """What `objections` prints: the same lines as in `status`."""
+    return "\n".join(_objection_lines(objections(standard, lake)))
+
+
+def _objection_lines(facts: dict[str, Any]) -> list[str]:
+    lines = []
+    if facts["waiting"]:
+        lines.append(f"{facts['waiting']} lists of objections wait")
+    for name, words in facts["refused_lists"].items():
+        lines.append(f"  the newest list of {name} was refused: {words}")
+    n_objections = sum(entry["n_objections"] for entry in facts["lists"].values())
+    lines.append(f"objections: {n_objections} in {len(facts['lists'])} lists" if facts["lists"] else "objections: none")
+    for name, entry in facts["lists"].items():
+        if entry["n_bad"]:
+            lines.append(f"  {name}: {entry['n_bad']} rows could not be read; its former list stays in force too")
+    if facts["to_check"]:
+        listed = facts["to_check"]
+        until = f"a permitted list counts until {facts['permitted_until']}" if facts["is_permitted_now"] else (
+            f"the permitted list ended on {facts['permitted_until']}" if facts["permitted_until"] else "there is no permitted list"
+        )  # fmt: skip
+        who = "people who are not on it are left out" if facts["is_permitted_now"] else "their people are left out"
+        some = f"{', '.join(listed[:5])}{' …' if listed[5:] else ''}"
+        lines.append(f"national opt-out: to be checked for {len(listed)} submissions ({some}); {until}: {who}")
+    if facts["withdrawn"]:
+        lines.append("the protected mart of the current release was withdrawn for an objection: publish makes it again")
+    return lines

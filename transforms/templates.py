@@ -46,6 +46,14 @@ def _for_fields(reader: Reader, path: Path, item: Row, fields: list[Row]) -> lis
         reader.fault(path, line, "a template needs `claim:` and `for:`", "for: {column of fields.csv: [cells]}")
         return []
     wanted = {key: cells for key, cells in applies.items() if key != LINE}
+    own = {key: why for key, why in (item.get("why_for") or {}).items() if key != LINE}
+    for name in own.keys() - {row["field"] for row in fields}:
+        reader.fault(
+            path,
+            reader.line_of(path, name, line or 1),
+            f"'{name}' is no field of fields.csv",
+            one_of(name, {row["field"] for row in fields}),
+        )
     for key in wanted:
         if fields and key not in fields[0]:
             what = f"'{key}' is no column of fields.csv"
@@ -56,7 +64,8 @@ def _for_fields(reader: Reader, path: Path, item: Row, fields: list[Row]) -> lis
         if all(row[key] in cells for key, cells in wanted.items()):
             definition = row["definition"][:1].lower() + row["definition"][1:]
             words = {"table": row["table"], "field": row["field"], "definition": definition}
-            rule = _filled({k: v for k, v in item.items() if k not in ("claim", "for")}, words)
+            rule = _filled({k: v for k, v in item.items() if k not in ("claim", "for", "why_for")}, words)
+            rule |= {"why": own[row["field"]]} if row["field"] in own else {}
             rule["id"] = f"{row['table']}.{row['field']}.{item['claim']}"
             made.append((path, row["table"], {"topic": row["topic"]} | rule))
     if not made:

@@ -46,7 +46,7 @@ class Judged:
     rejecting: list[str]
 
 
-def full_mark(standard: Standard, arrival: Arrival, file: File, resolved: str) -> str:
+def full_mark(standard: Standard, lake: Lake, arrival: Arrival, file: File, resolved: str) -> str:
     """Exactly what judging this file reads: its rows, layout, fields, rules in force, and what the maps say of it."""
     layout = standard.layouts[file.layout]
     rules = standard.rules_in_force(layout.name, arrival.submission.period)
@@ -55,7 +55,7 @@ def full_mark(standard: Standard, arrival: Arrival, file: File, resolved: str) -
     return fingerprint.of(
         *(bronze_fingerprint(file, layout), layout.settings, said, resolved, arrival.received_on),
         *([(r["field"], r["type"]) for r in standard.fields_of(layout.table)], provider.get("demo")),
-        *(standard.settings["nhs_number"], fingerprint.code(*CODE)),
+        *(standard.settings["nhs_number"], keys.known_ids(lake).get("pseudonym"), fingerprint.code(*CODE)),
     )
 
 
@@ -82,14 +82,15 @@ def mark_now(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> st
     con = reuse(lake)
     engine.add_standard(con, standard)
     count_values(con, standard, lake, arrival, file)
-    mark = full_mark(standard, arrival, file, resolved_fingerprint(con))
+    mark = full_mark(standard, lake, arrival, file, resolved_fingerprint(con))
     write_text(remembered, f"{when} {mark}\n")
     return mark
 
 
 def _memory(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> tuple[Path, str]:
     """Where a file's mark is remembered, and what it is remembered for."""
-    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on)
+    key = keys.known_ids(lake).get("pseudonym")
+    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on, key)
     return result_file(lake, "mark", arrival, file.layout).with_suffix(".txt"), when
 
 
@@ -149,7 +150,7 @@ def _judge_file(
 
     layout = standard.layouts[file.layout]
     count_values(con, standard, lake, arrival, file)
-    mark = full_mark(standard, arrival, file, resolved_fingerprint(con))
+    mark = full_mark(standard, lake, arrival, file, resolved_fingerprint(con))
     bronze = bronze_file(lake, arrival, file.layout)
     shaped = shape(con, standard, arrival, file, bronze, work, mark)
     con.execute(f"create or replace view shaped as select * from {shaped.source()}")
@@ -174,7 +175,8 @@ def _judge_file(
 def count(con: duckdb.DuckDBPyConnection, shaped: Shaped) -> dict[str, tuple[int, int]]:
     """Rule -> (rows where it applies, rows that break it), in one pass."""
     columns = [shaped.column_of[rule.id] for rule in shaped.rules]
-    wanted = [f"count({column}), count(*) filter ({column} is false)" for column in columns]
+    # nullif leaves only what is false: half the price of a filter for each of a hundred rules.
+    wanted = [f"count({column}), count(nullif({column}, true))" for column in columns]
     if not wanted:
         return {}
     row = con.execute(f"select {', '.join(wanted)} from shaped").fetchone()
@@ -257,14 +259,16 @@ def _write_results(
     place = place_of(arrival, one.layout.name)
     con.execute(f"create or replace view shaped as select * from {one.shaped.source()}")
     failing = {row["rule"] for row in one.results if row["failed"]}
-    parts = [
-        f"select {place}, file_no, line, record_key, is_key_stable, {text(rule.id)} as rule from shaped "
-        f"where {one.shaped.column_of[rule.id]} is false"
-        for rule in one.shaped.rules
-        if rule.id in failing
+    listed = [rule for rule in one.shaped.rules if rule.id in failing]
+    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all.
+    broken = [
+        f"case when {one.shaped.column_of[r.id]} is false then {n}::usmallint end" for n, r in enumerate(listed, 1)
     ]
-    nothing = f"select {place}, file_no, line, record_key, is_key_stable, '' as rule from shaped limit 0"
-    n_issues = copy(con, " union all ".join(parts) or nothing, work / "issue.parquet", one.mark)
+    found = f"list_filter([{', '.join(broken)}]::usmallint[], lambda number: number is not null)"
+    query = f"""
+        select {place}, file_no, line, record_key, is_key_stable, ({[rule.id for rule in listed]}::varchar[])[rule_no] as rule
+        from (select file_no, line, record_key, is_key_stable, unnest({found}) as rule_no from shaped)"""
+    n_issues = copy(con, query, work / "issue.parquet", one.mark)
     install(work / "issue.parquet", result_file(lake, "issue", arrival, one.layout.name))
     no_rule = {"rule": "", "checked": 0, "failed": 0, "n_people_failed": 0, "n_people_passed": 0, "is_met": True}
     no_rule["rule_version"] = ""

@@ -1,4 +1,4 @@
--- One row per layout and coded field of one provider: what its newest submission in force says of it, beside its own history, its peers and the census.
+-- One row per layout and coded field of one provider, and one per layout for the delivery itself: what its newest submission in force says of it, beside its own history, its peers and the census.
 -- after: home, item, peer
 with newest as (
     select *, strptime(period || '-01', '%Y-%m-%d')::date as starts,
@@ -36,7 +36,7 @@ newcomer as (
 seen as (
     select n.layout, count(distinct p.record_key) as n
     from newest as n
-    join harmonised.activity as a on date_trunc('month', a.event_date) = n.starts
+    join harmonised.activity as a on date_trunc('month', a.event_date) = n.starts and a.value is null   -- a reading is no visit
     join harmonised.patient as p
       on p.submission_no = a.submission_no and p.layout = a.layout and p.patient_no = a.patient_no and p.exclusion is null
     group by n.layout
@@ -57,7 +57,7 @@ expected as (
     join compared.home as h using (record_key)
     group by p.layout
 )
-select n.provider, n.kind, n.period, n.layout, i.field,
+select n.provider, n.kind, n.period, n.layout, i.field, n.n_days_after_due::bigint as n_days_after_due,
        coalesce(c.n_records, 0) as n_records, coalesce(c.n_known, 0) as n_known, coalesce(c.n_not_stated, 0) as n_not_stated,
        coalesce(c.n_not_known, 0) as n_not_known, coalesce(c.n_not_recorded, 0) as n_not_recorded,
        coalesce(c.n_unrecognised, 0) as n_unrecognised,
@@ -68,7 +68,7 @@ select n.provider, n.kind, n.period, n.layout, i.field,
        case when n.period > (select min(period) from compared.delivery where provider = getvariable('provider'))
             then coalesce(f.n, 0) end as n_new_people,
        -- A file that is older than the period cannot say who was seen in it.
-       case when n.period <= (select max(period) from harmonised.activity) then coalesce(s.n, 0) end as n_seen,
+       case when n.period <= (select max(period) from harmonised.activity where value is null) then coalesce(s.n, 0) end as n_seen,
        case when i.is_dated then coalesce(c.n_newly, 0) end as n_newly_recorded,
        i.can_record as can_record_gypsy_roma_traveller,
        case when i.can_record is not null then coalesce(r.n, 0) end as n_gypsy_roma_traveller,
@@ -83,4 +83,6 @@ left join newcomer as f on f.layout = n.layout
 left join seen as s on s.layout = n.layout
 left join recorded as r on r.layout = n.layout
 left join expected as e on e.layout = n.layout
-order by n.layout, i.field
+union all by name
+select provider, kind, period, layout, 'delivery' as field, n_days_after_due::bigint as n_days_after_due from newest
+order by layout, field

@@ -1,10 +1,16 @@
--- One row per link between two of a provider's people and how it was made: a pure function of the two.
--- after: number_claim
--- Everyone who holds a number and agrees on the birth date is linked to the first of them; of those who do not agree
--- with the main date, the ones who share number and birth date are still one person.
-select number, first_value(record_key) over held as record_key_a, record_key as record_key_b,
-       first_value(local_no) over held as local_a, local_no as local_b,
-       'nhs_number' as basis, is_verified
-from linked.number_claim
-where birth_date is not null
-window held as (partition by number, agrees, case when not agrees then birth_date end order by record_key, local_no)
+-- One row per link between two of a provider's people, made or not, and how: by number, by a reviewer, or by weight.
+-- after: accepted_edge, scored_edge
+with told as (
+    select local_a, local_b, basis, null::double as weight, null::varchar as held, null::uuid as comparand_key_a, null::uuid as comparand_key_b
+    from linked.accepted_edge where basis <> 'score'
+    union all
+    select local_a, local_b, 'score', weight, held, comparand_key_a, comparand_key_b from linked.scored_edge
+)
+select t.*, a.record_key as record_key_a, b.record_key as record_key_b,
+       a.values_key as values_key_a, b.values_key as values_key_b, ca.cluster_no = cb.cluster_no as is_joined,
+       case when t.basis = 'score' then getvariable('model') end as model
+from told as t
+join linked.numbered_person as a on a.local_no = t.local_a
+join linked.numbered_person as b on b.local_no = t.local_b
+join linked.cluster as ca on ca.local_no = t.local_a
+join linked.cluster as cb on cb.local_no = t.local_b

@@ -5,7 +5,7 @@ with submission as (
 ),
 agreed as (
     -- No agreement in force today, no linking: the provider is scored and nothing more.
-    select s.submission_no, s.provider, s.period, s.layout, l.content, l.care_setting, l.is_number_traced,
+    select s.submission_no, s.provider, s.period, s.layout, l.content, l.care_setting, l.is_number_traced, l.pseudonym_key,
            max(left(nullif(l.restarts, ''), 2)::integer) as restarts_in,
            coalesce(bool_or(a.may_publish_protected = 'true'), false) as may_publish
     from submission as s

@@ -21,7 +21,7 @@ numbered as (
                   over (partition by provider, record_key, other_date) as main_number
     from grouped
 )
-select node_no, provider, record_key, birth_date, number, is_verified, given_name, family_name, seen_on, n_records,
+select * exclude (main_date, other_date, main_number),
        dense_rank() over (order by provider, record_key, other_date,
                           case when is_verified and number <> main_number then number end)::integer as local_no,
        other_date is not null as has_date_conflict,

@@ -44,5 +44,6 @@ select 'coverage' as "table", 'every characteristic' as metric, getvariable('lat
        w.n + p.n as denominator, w.n as n_people_numerator, w.n + p.n as n_people_denominator, p.n as n_people_difference
 from (select count(distinct (h.provider, h.record_key)) as n
       from harmonised.patient as h join linked.in_force as f using (submission_no, layout)
+      anti join objected.record as o using (submission_no, layout, patient_no)
       where h.exclusion = 'withheld' and f.may_publish) as w
 cross join (select count(*) as n from measure.person_view) as p

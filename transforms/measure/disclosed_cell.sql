@@ -27,8 +27,9 @@ blurred as (
     from hidden
 ),
 rated as (
-    -- Rates and intervals use rounded numbers only. Wilson's interval, 95 per cent.
-    select *, case when denominator > 0 and numerator is not null then least(numerator / denominator, 1.0) end as share
+    -- Rates and intervals use rounded numbers only. Wilson's interval, 95 per cent. Days can be below zero, where a file
+    -- came before its month was over: no share of anything.
+    select *, case when denominator > 0 and numerator >= 0 then least(numerator / denominator, 1.0) end as share
     from blurred
 )
 -- Rounding of the machine may push an end of the interval past the share itself: not further than that.

@@ -7,6 +7,8 @@ with told as (
            c.recorded_on_basis <> 'period'
            and c.recorded_on < last_day((c.period || '-01')::date) - to_months(l.months) as is_stale
     from harmonised.characteristic as c
+    -- Who objects is counted on the provider's own page, and nowhere else.
+    anti join objected.record as o using (submission_no, layout, patient_no)
     join measure.arrival_in_force as s using (provider, period, layout)
     join standard.collected as f on f.layout = c.layout and f.field = c.characteristic
     join standard.characteristic as y using (characteristic)

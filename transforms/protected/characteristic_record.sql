@@ -6,7 +6,7 @@ with stated as (
     select l.person_no, c.provider, c.layout, l.care_setting, l.record_key, c.characteristic, c.vocabulary, c.source_value,
            c.code, c.detail, c.status, c.reason, c.relation, c.stated_by, c.collected_how,
            min(c.recorded_on) as recorded_on, c.recorded_on_basis, max(c.n_records) as n_records,
-           max(c.period) as last_period
+           max(c.period) as last_period, max(c.review_on) as review_on
     from harmonised.characteristic as c
     join protected.person_link as l using (submission_no, layout, patient_no)
     group by l.person_no, c.provider, c.layout, l.care_setting, l.record_key, c.characteristic, c.vocabulary, c.source_value,

@@ -19,7 +19,7 @@ latest as (
     from seen group by person_no
 ),
 placed as (
-    select t.*, d.lsoa21_code,
+    select t.*, d.lsoa21_code, left(d.lsoa21_code, 1) as country_code,
            case when t.postcode is null then 'not_recorded'
                 when p.place_status is not null then p.place_status
                 when d.lsoa21_code is null then 'not_matched'
@@ -31,7 +31,7 @@ placed as (
     left join standard.lsoa as a on a.lsoa21_code = d.lsoa21_code
 )
 select t.person_no, keyed(n.message) as person_id, date_trunc('month', t.birth_date)::date as birth_month,
-       t.death_date is not null as has_died, t.place_status,
+       t.death_date is not null as has_died, t.place_status, t.country_code,
        case when t.place_status = 'placed' then t.lsoa21_code end as lsoa21_code,
        a.local_authority_code, a.icb_code as icb_of_residence,
        i.decile as deprivation_decile, ceil(i.decile / 2.0)::integer as deprivation_quintile,

@@ -1,0 +1,170 @@
+"""releases/<n>/protected/protected.duckdb -> withdrawn/<n>/: what holds somebody who is left out now can no longer be opened.
+
+Promise: withdrawn before anything newer is built; only the next comparison reads it again, and it is deleted on schedule.
+"""
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+
+from transforms import keys, ledger, objections, release
+from transforms.arrivals import read_state as read_arrivals
+from transforms.engine import connect, without_values
+from transforms.lake import Lake, fsync, install, remove, write_text
+from transforms.objecting import add_linked, add_objecting, objecting_fingerprint
+from transforms.objection_state import read_state
+from transforms.objections import answer_file, drop_id
+from transforms.receive import today
+from transforms.standard import Standard
+
+MART = "protected.duckdb"
+NOTICE = "WITHDRAWN.txt"
+WORDS = """This release held somebody who objects to the use of their data, or whom the national opt-out no longer lets us use.
+Its protected mart was withdrawn. The current release is without them: python -m transforms publish makes it.
+"""
+
+# By the records that the lake holds, and by the names of a list that say all: a birth date is not in a mart to be compared.
+HOLDS = """
+with named as (select stands_for from objected.kept where birth_marks is null),
+record as (select record_key from objected.record where not is_key_shared or not getvariable('is_without'))
+select exists (from asked.person_key semi join record using (record_key))
+    or exists (from asked.person_key semi join named on stands_for = record_key::text)
+    or exists (from asked.person semi join named on stands_for = person_id)"""
+
+
+def mart(lake: Lake, number: int) -> Path | None:
+    """Where the protected mart of a release lies now; None when it was deleted."""
+    found = (lake.path("releases", number, "protected", MART), lake.path("withdrawn", number, MART))
+    return next((path for path in found if path.exists()), None)
+
+
+def numbers(lake: Lake) -> list[int]:
+    """The releases whose protected mart can be opened by those who may."""
+    found = (path for path in lake.path("releases").iterdir() if path.name.isdigit())
+    return sorted(int(path.name) for path in found if (path / "protected" / MART).exists())
+
+
+def withdraw(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> list[int]:
+    """Withdraw every release that holds a record of objected.record. Returns their numbers. The caller holds the lock
+    `publish`."""
+    is_anybody = bool(
+        con.execute("select (select count(*) from objected.record) + (select count(*) from objected.kept)").fetchone()[
+            0
+        ]
+    )
+    mark = objecting_fingerprint(standard, lake)
+    found = [number for number in numbers(lake) if is_anybody and _holds(con, lake, number, mark)]
+    for number in found:
+        _withdraw_one(lake, number)
+    told = read_state(lake).withdrawn
+    for folder in lake.path("withdrawn").iterdir():  # also after a crash between the file and its line
+        if int(folder.name) not in told:
+            ledger.append(lake, "objection", what="release withdrawn", release=int(folder.name))
+    return found
+
+
+def _holds(con: duckdb.DuckDBPyConnection, lake: Lake, number: int, mark: str) -> bool:
+    """Whether a release holds anybody who is left out. One that cannot be asked is taken to.
+
+    `mark`: who objects now. A release that was made without the same people holds whoever else has a key of theirs.
+    """
+    made = next((e for e in reversed(read_arrivals(lake).releases) if e["release"] == number), {})
+    con.execute("set variable is_without = ?", [made.get("objecting") == mark])
+    path = lake.path("releases", number, "protected", MART)
+    try:
+        secret = keys.held(lake, "protected", release.key_of(lake, number)).hex()
+        con.execute(f"attach '{path}' as asked (read_only, encryption_key '{secret}')")
+    except (keys.KeyFault, duckdb.Error):
+        return True
+    try:
+        return bool(con.execute(HOLDS).fetchone()[0])
+    except duckdb.CatalogException:
+        return True
+    finally:
+        con.execute("detach asked")
+
+
+def _withdraw_one(lake: Lake, number: int) -> None:
+    path = lake.path("releases", number, "protected", MART)
+    target = lake.path("withdrawn", number, MART)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_text(path.with_name(NOTICE), WORDS)
+    install(path, target)
+    fsync(path.parent)
+
+
+def withdraw_now(standard: Standard, lake: Lake) -> list[int]:
+    """Ask every release for those who object as of now, without waiting for the next release. Returns what was withdrawn."""
+    with ledger.lock(lake, "publish", wait=True), without_values("looking for who objects"):
+        if not numbers(lake) or not lake.path("linked", "person_record.parquet").exists():
+            return []
+        con = connect(lake)
+        try:
+            add_linked(con, standard, lake)
+            add_objecting(con, standard, lake)
+            return withdraw(con, standard, lake)
+        finally:
+            con.close()
+
+
+def may_return(standard: Standard, lake: Lake, number: int) -> bool:
+    """Whether readers may be sent back to a release: it is there, and holds nobody who objects as of now. Whoever moves the
+    pointer back asks here first; what holds somebody is withdrawn by asking."""
+    withdraw_now(standard, lake)
+    return lake.path("releases", number).is_dir() and number in numbers(lake)
+
+
+def sweep(standard: Standard, lake: Lake, confirmed: str = "") -> dict[str, int]:
+    """Everything that objections ask for beside a release: take lists in, withdraw what holds who objects, delete what has
+    had its time. `confirmed` is the sender whose empty list is meant. Returns counts."""
+    counts = objections.receive(standard, lake, confirmed)
+    counts["withdrawn"] = len(withdraw_now(standard, lake)) if counts["lists"] else 0
+    return counts | tidy(standard, lake)
+
+
+def tidy(standard: Standard, lake: Lake) -> dict[str, int]:
+    """Delete what has had its time: lists that were read, what is kept of former ones, marts that were withdrawn."""
+    settings, state = standard.settings["objections"], read_state(lake)
+    counts = {"lists_deleted": 0, "marts_deleted": 0}
+    with ledger.lock(lake, "objections", wait=True):
+        for folder in [path for path in lake.path("objections").glob("*/*") if path.is_dir()]:
+            entry = state.drops.get(drop_id(folder))
+            if entry and _is_over(entry["at"], settings["keep_list_days"]):
+                _delete(folder)
+                answer_file(folder).unlink(missing_ok=True)
+                fsync(folder.parent)
+                if entry["drop_id"] not in state.deleted:
+                    ledger.append(
+                        lake, "objection", what="list deleted", sender=entry["sender"], drop_id=entry["drop_id"]
+                    )
+                counts["lists_deleted"] += 1
+        kept = {f"{sender}-{entry['list_no']}.parquet" for sender, entry in state.lists.items()}
+        for path in lake.path("objected", "list").glob("*.parquet"):
+            if path.name not in kept:
+                remove(path)
+        for path in lake.path("objected", "permitted").glob("*.parquet"):
+            if path.name != f"{state.permitted.get('list_no')}.parquet":
+                remove(path)
+    with ledger.lock(lake, "publish", wait=True):
+        current = release.current_number(lake) or 0
+        for number, entry in state.withdrawn.items():
+            path = lake.path("withdrawn", number, MART)
+            # The newest is what the next release is compared with: it goes when there is a newer one.
+            if path.exists() and number < current and _is_over(entry["at"], settings["keep_withdrawn_days"]):
+                remove(path)
+                path.parent.rmdir()
+                ledger.append(lake, "objection", what="release deleted", release=number)
+                counts["marts_deleted"] += 1
+    return counts
+
+
+def _delete(folder: Path) -> None:
+    """Take a delivery away, _READY last: a crash leaves it to be deleted, and not to be read again."""
+    for path in sorted(folder.iterdir(), key=lambda path: path.name.startswith("_")):
+        path.unlink()
+    folder.rmdir()
+
+
+def _is_over(at: str, days: int) -> bool:
+    return date.fromisoformat(at[:10]) + timedelta(days=int(days)) <= date.fromisoformat(today())
