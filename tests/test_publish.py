@@ -327,7 +327,10 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
             from standard.classification where classification = 'heritage' and code = 'african';
         create schema measure; set variable ethnicity = 'ethnic_category'; set variable default_set = 'heritage';
         create or replace table protected.person as select unnest([1, 2]) as person_no, null::varchar as icb_of_residence,
-            'not_matched' as place_status, null::integer as deprivation_quintile""")
+            'not_matched' as place_status, null::integer as deprivation_quintile, null::varchar as local_authority_code,
+            null::varchar as icb_of_registration, null::varchar as lsoa21_code, null::date as birth_month;
+        create table standard.age_band (band varchar, from_age integer, to_age integer);
+        set variable region = 'midlands'""")
     for day, group in (("2024-06-30", "group_caribbean_african"), ("2026-09-30", "renamed")):
         con.execute(f"set variable rolling_to = date '{day}'")
         run_file(con, HERE / "measure" / "person_view.sql")
@@ -468,6 +471,25 @@ def test_every_table_says_its_grain(published):
             assert comment or name == "about", name
 
 
+DESCRIBED = {"open": ("metric_value", "gap", "trend", "signal", "period"),
+             "protected": ("person", "person_characteristic", "person_condition", "activity", "activity_kind", "metric_value")}  # fmt: skip
+
+
+def test_whoever_opens_a_mart_reads_what_its_columns_mean(published):
+    for database, tables in DESCRIBED.items():
+        query = f"select table_name, column_name, comment from duckdb_columns() where database_name = '{database}'"
+        found = [row for row in published.ask(query) if row[0] in tables]
+        assert {row[0] for row in found} == set(tables)
+        assert not [row for row in found if not row[2]]
+
+
+def test_the_protected_mart_has_exact_values_by_small_area_and_the_open_one_has_none(published):
+    exact = published.ask("""select sum(numerator), sum(denominator) from protected.metric_value
+        where metric = 'outpatient_non_attendance' and place_kind = 'lsoa21_code' and period = '2025-10 to 2026-09'""")
+    assert exact == [(50, 500)]
+    assert published.ask("select count(*) from open.metric_value where place_kind = 'lsoa21_code'") == [(0,)]
+
+
 def test_vodim_adds_up_to_all_records(published):
     """Before rounding; afterwards each of five letters is at most two off."""
     found = published.ask("""select any_value(n_records_in_all), sum(n_records), bool_or(n_records is null) from open.provider_scorecard
@@ -480,7 +502,8 @@ def test_vodim_adds_up_to_all_records(published):
 def test_non_attendance_is_what_was_sent(published):
     """Persons 0, 10, 20 … did not come: 30 of 300 at one trust and 20 of 200 at the other."""
     [(numerator, denominator, value)] = published.ask(
-        "select sum(numerator), sum(denominator), any_value(value) from open.metric_value where breakdown = 'everyone' and place_kind = 'region'"
+        "select sum(numerator), sum(denominator), any_value(value) from open.metric_value "
+        "where metric = 'outpatient_non_attendance' and breakdown = 'everyone' and place_kind = 'region' and period = '2025-10 to 2026-09'"
     )
     assert (numerator, denominator) == (50, 500)
     assert value == pytest.approx(0.1)

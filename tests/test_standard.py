@@ -818,7 +818,7 @@ SPOILED = {
         "did you mean 'ethnic_group'?",
     ),
     "a metric's place": (
-        change(METRIC, "places: [icb_of_residence, region]", "places: [icb_of_residense, region]"),
+        change(METRIC, "places: [icb_of_residence, icb_of", "places: [icb_of_residense, icb_of"),
         "places: 'icb_of_residense' is not known",
         "did you mean 'icb_of_residence'?",
     ),
@@ -831,6 +831,66 @@ SPOILED = {
         change(METRIC, "subject: activity", "subject: activities"),
         "subject 'activities' is not known",
         "did you mean 'activity'?",
+    ),
+    "a metric's breakdown that is about the event": (
+        change("standards/metrics/outpatient_rate.yml", "breakdowns: [everyone,", "breakdowns: [specialty_code, everyone,"),
+        "breakdowns: 'specialty_code' is about an event",
+        "only shares of events can be broken down by it, and only by it alone",
+    ),
+    "a crossed breakdown": (
+        change(METRIC, "breakdowns: [everyone, ethnic_group,", "breakdowns: [everyone, ethnic_group x seks,"),
+        "breakdowns: 'seks' is not known",
+        "did you mean 'sex'?",
+    ),
+    "a metric that names no feed": (
+        change(METRIC, "layouts: [sus_outpatient]", "layouts: []"),
+        "nothing says which feeds this needs",
+        "name layouts, or fields or kinds of event that any layout may bring",
+    ),
+    "a metric's field": (
+        change("standards/metrics/language_known.yml", "fields: [main_language]", "fields: [main_langage]"),
+        "fields: 'main_langage' is not known",
+        "did you mean 'main_language'?",
+    ),
+    "a metric's code": (
+        change("standards/metrics/nhs_health_check_uptake.yml", "{health_check: [nhs_health_check]}", "{health_check: [nhs_helth_check]}"),
+        "codes: 'nhs_helth_check' is not known",
+        "did you mean 'nhs_health_check'?",
+    ),
+    "what a metric about people asks": (
+        change("standards/metrics/language_known.yml", "numerator: main_language_status", "numerator: main_language_state"),
+        "numerator does not compile: Binder Error",
+        "it is SQL over the columns of person (transforms/facts.py)",
+    ),
+    "a metric that nobody collects and that says how": (
+        change("standards/metrics/copd_care.yml", "topic: long-term conditions", "subject: person"),
+        "key 'subject' is not known",
+        "",
+    ),
+    "a metric's direction": (
+        change(METRIC, "direction: lower is better", "direction: lower is beter"),
+        "direction 'lower is beter' is not known",
+        "did you mean 'lower is better'?",
+    ),
+    "a kind of event": (
+        change("standards/layouts/sus_outpatient.yml", "activity: appointment", "activity: apointment"),
+        "activity 'apointment' is not known",
+        "did you mean 'appointment'?",
+    ),
+    "a measurement's kind": (
+        cell("standards/measurements.csv", "systolic_blood_pressure,snomed_ct", kind="sistolic_blood_pressure"),
+        "kind 'sistolic_blood_pressure' is not in activity_kinds.csv",
+        "did you mean 'systolic_blood_pressure'?",
+    ),
+    "a measurement's limit": (
+        cell("standards/measurements.csv", "systolic_blood_pressure,snomed_ct", highest="high"),
+        "highest 'high' is not a number",
+        "write figures, with a point",
+    ),
+    "what is counted by month": (
+        change("standards/publishing.yml", "month: [everyone, ethnic_group", "month: [everyone, ethnic_grup"),
+        "series: 'ethnic_grup' is not known",
+        "did you mean 'ethnic_group'?",
     ),
     "a metric's key": (
         change(METRIC, "caveats: Of", "caveat: Of"),

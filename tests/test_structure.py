@@ -28,7 +28,7 @@ STAGES = (
 )  # each reads itself and those before it
 SQL = sorted(path for path in (ROOT / "transforms").rglob("*.sql") if path.parent.name in STAGES)
 DICTIONARIES = "standard"
-LONGEST_MODULE, ALL_MODULES = 300, 14_500
+LONGEST_MODULE, ALL_MODULES = 300, 15_000
 REFUSED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "tools", "shared"}
 # Words for one thing each: batch, source and check mean a submission, a characteristic and a rule elsewhere.
 named = pytest.mark.parametrize
@@ -134,9 +134,9 @@ def test_a_sql_file_reads_only_earlier_things(path):
 
 @named("path", [path for path in SQL if path.parent.name == "open"], ids=relative)
 def test_an_open_table_reads_only_disclosed_cells_and_dictionaries(path):
-    assert {(schema, name) for schema, name in tables(path) if schema != DICTIONARIES} <= {
-        ("measure", "disclosed_cell")
-    }
+    """Or another open table, which reads nothing else either: what was disclosed once is worked on, never what was not."""
+    read = {(schema, name) for schema, name in tables(path) if schema != DICTIONARIES}
+    assert {(schema, name) for schema, name in read if schema != "open"} <= {("measure", "disclosed_cell")}
 
 
 @named("path", [path for path in SQL if path.parent.name == "protected"], ids=relative)

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from transforms.standard import Layout, Standard
 
 CONTENTS = ("snapshot", "events", "cumulative")
-ACTIVITIES = ("appointment", "admission", "emergency_attendance")
 FORMATS = {"csv": "delimiter", "ndjson": "resource"}  # each with the key that it needs
 KNOWN = {
     "type": ("text", "date", "boolean", "integer", "code", "nhs_number", "postcode"),
@@ -146,8 +145,9 @@ def _check_settings(reader: Reader, standard: Standard, layout: Layout, path: Pa
         reader.fault(
             path, where, f"nhs_number '{layout['nhs_number']}' is not known", "say clear, or pseudonym(key id)"
         )
-    if layout["activity"] and layout["activity"] not in ACTIVITIES:
-        hint = one_of(layout["activity"], ACTIVITIES)
+    kinds = [row["kind"] for row in standard.tables["activity_kinds"]]
+    if layout["activity"] and layout["activity"] not in kinds:
+        hint = one_of(layout["activity"], kinds)
         where = reader.line_of(path, "activity")
         reader.fault(path, where, f"activity '{layout['activity']}' is not known", hint)
     written = layout["format"] if isinstance(layout["format"], dict) else {}

@@ -76,7 +76,7 @@ from pyarrow import parquet as pq
 
 from transforms import demo_hospitals, demo_outpatients, demo_practices, demo_services, demo_systmone, demo_trusts
 from transforms.demo_deliveries import READY, Content, Made, deliver
-from transforms.demo_people import BLANK_DAY, Source, dates, make_people, text
+from transforms.demo_people import BLANK_DAY, Array, Source, dates, make_people, text
 from transforms.demo_records import Setting, registered
 from transforms.lake import UsageError
 
@@ -100,7 +100,7 @@ def demo_data(lake_root: Path, seed: int = 2026, people: int = 60_000, standards
     everyone, postcodes = make_people(source, seed, people)
     setting = Setting(source, seed, everyone, periods(source.settings["first_period"], source.settings["last_period"]))
     made = Made()
-    record, appointment = make_deliveries(setting, made)
+    truth = make_deliveries(setting, made)
     for path, content in made.files.items():
         target = lake_root / path
         if target.exists() and target.read_bytes() != content:
@@ -113,7 +113,7 @@ def demo_data(lake_root: Path, seed: int = 2026, people: int = 60_000, standards
         "rows": made.n_rows,
         "faults": sum(map(len, made.faults)),
     }
-    write_truth(lake_root / "demo", setting, made, {"record": record, "appointment": appointment}, postcodes)
+    write_truth(lake_root / "demo", setting, made, truth, postcodes)
     for path, content in made.files.items():  # in each delivery _READY comes last
         target = lake_root / path
         if not target.exists():
@@ -129,8 +129,9 @@ def periods(first: str, last: str) -> list[str]:
     return [str(month) for month in np.arange(np.datetime64(first, "M"), np.datetime64(last, "M") + 1)]
 
 
-def make_deliveries(setting: Setting, made: Made) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Every extract of every provider and period, packed into deliveries. Returns whose each local number is, and who attended."""
+def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
+    """Every extract of every provider and period, packed into deliveries. Returns the truth: whose each local number is (record),
+    who attended (appointment), who was in hospital or an emergency department (event), and what practices coded (entry)."""
     settings, providers = setting.source.settings, setting.source.providers
     registrations = registered(setting)
     systmone = demo_systmone.registered_systmone(setting, registrations)
@@ -168,7 +169,35 @@ def make_deliveries(setting: Setting, made: Made) -> tuple[pd.DataFrame, pd.Data
         ["appointment_id", "person_no", "attendance_code"], axis=1
     )
     on = pd.to_datetime(dates(happened["day"].to_numpy()), format="%Y-%m-%d").date
-    return pd.concat(truth, ignore_index=True), kept.assign(provider=codes[happened["provider"]], appointment_date=on)
+    events = [
+        _happened(tables["sus_admitted"], codes, "SPELNUM", "ADMIDATE").assign(kind="admission"),
+        _happened(tables["ecds"], codes, "EC_Attendance_Identifier", "Arrival_Date").assign(
+            kind="emergency_attendance"
+        ),
+    ]
+    entries = _happened(
+        tables["emis_observation"], codes, "ObservationGuid", "EffectiveDate", "SnomedCTConceptId", "Value"
+    )
+    return {
+        "record": pd.concat(truth, ignore_index=True),
+        "appointment": kept.assign(provider=codes[happened["provider"]], appointment_date=on),
+        "event": pd.concat(events, ignore_index=True),
+        "entry": entries,
+    }
+
+
+def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, *said: str) -> pd.DataFrame:
+    """Each event once: key, person_no, provider, happened_on, and what was coded."""
+    once = frame.drop_duplicates(key)
+    happened_on = pd.to_datetime(once[on], format="%Y-%m-%d").dt.date
+    found = {
+        "key": once[key],
+        "person_no": once["person_no"],
+        "provider": codes[once["provider"]],
+        "happened_on": happened_on,
+    }
+    named = dict(zip(("code", "value"), (once[name] for name in said), strict=False))
+    return pd.DataFrame(found | named).sort_values("key", ignore_index=True)
 
 
 def write_truth(

@@ -6,6 +6,7 @@ Promise: a code is used as often as it is really recorded where that is known (t
 import numpy as np
 import pandas as pd
 
+from transforms.demo_care import care_entries, readings
 from transforms.demo_people import BLANK_DAY, Array, dates, day, text
 from transforms.demo_records import Categories, Setting, alive, draw, guid, one_of, wrong_number, wrong_postcode
 
@@ -143,10 +144,23 @@ def observations(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
         )
     )
     parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in _other_facts(rng, setting, who)]
+    parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in care_entries(setting, who)]
+    high = {
+        one["value"]
+        for one in source.map("long_term_condition", "snomed_ct")
+        if one["code"] == settings["high_pressure"]["codes"]
+    }
+    ill = np.concatenate([part[0][np.isin(part[1].astype(str), list(high))] for part in parts])
+    measured = readings(setting, who, ill)
+    parts += [(at, concept, _full(at, ""), _full(at, "")) for at, concept, _ in measured]
     row = np.concatenate([part[0] for part in parts])
     frame = pd.DataFrame({"provider": held["provider"].to_numpy()[row], "person_no": who["person_no"].to_numpy()[row]})
     frame["SnomedCTConceptId"], frame["fault:SnomedCTConceptId"], frame["expected:SnomedCTConceptId"] = (
         np.concatenate([part[k] for part in parts]) for k in (1, 2, 3)
+    )
+    frame["Value"] = np.full(len(frame), "", dtype=object)
+    frame.loc[len(frame) - sum(len(at) for at, *_ in measured) :, "Value"] = np.concatenate(
+        [number for *_, number in measured]
     )
     return _entered(rng, setting, frame, held, row)
 
@@ -208,6 +222,7 @@ def _entered(
     old = past & (fault == "different_value") & (rng.random(n) < 0.7)
     before = setting.month_end(opens - 1) - 1 - (rng.random(n) ** 1.3 * 19 * 365).astype(int)
     before = np.where(fault == "later_refusal", setting.month_end(opens - 1) - rng.integers(1, 60, n), before)
+    before = np.where(frame["Value"] != "", setting.month_end(opens - 1) - rng.integers(1, 600, n), before)
     before = np.where(old, day("2003-01-01") + rng.integers(0, 900, n), before)
     born = setting.people["birth_day"].to_numpy()[held["person"].to_numpy()[row]]
     within = setting.month_end(shown - 1) + rng.integers(0, 27, n)
@@ -224,6 +239,14 @@ def _entered(
     )
     again = frame[setting.happens(rng, layout, "duplicate_key", n)].copy()
     again["fault:ObservationGuid"], again["place"] = "duplicate_key", again["place"] + 1e-9
-    columns = ["ObservationGuid", "PatientGuid", "SnomedCTConceptId", "EffectiveDate", "EnteredDate", "AssociatedText"]
+    columns = [
+        "ObservationGuid",
+        "PatientGuid",
+        "SnomedCTConceptId",
+        "EffectiveDate",
+        "EnteredDate",
+        "Value",
+        "AssociatedText",
+    ]
     rest = [column for column in frame.columns if column not in columns]
     return pd.concat([frame, again], ignore_index=True)[[*rest, *columns]]

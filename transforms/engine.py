@@ -117,6 +117,11 @@ def add_standard(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
         "agreement": standard.tables["agreements"],
         "vocabulary": standard.tables["vocabularies"],
         "reason": standard.tables["reasons"],
+        "activity_kind": kinds(standard),
+        "measurement": [
+            row | {"lowest": float(row["lowest"]), "highest": float(row["highest"])}
+            for row in standard.tables["measurements"]
+        ],
         "rule": [rule.describe() for rule in standard.rules],
         "layout": layouts,
         "collected": collected,
@@ -136,6 +141,13 @@ def characteristics(standard: Standard) -> list[dict]:
     return [
         {"characteristic": name, "system": system} | {column: standard.characteristic(name)[column] for column in said}
         for name, system in standard.characteristics().items()
+    ]
+
+
+def kinds(standard: Standard) -> list[dict]:
+    """One row per kind of event, with the layouts that bring it."""
+    return [
+        row | {"layouts": " ".join(sorted(standard.bringing(row["kind"])))} for row in standard.tables["activity_kinds"]
     ]
 
 

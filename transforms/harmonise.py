@@ -22,17 +22,26 @@ CODE = ("harmonise.py", "meaning.py", "harmonised", "macros.sql")
 # Fields that a record can have, whatever its table: null where it has not.
 RECORD = {
     **dict.fromkeys(("local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name"), "varchar"),
-    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on"), "date"),
+    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on", "discharge_date"), "date"),
+    **dict.fromkeys(("code", "value"), "varchar"),
     **dict.fromkeys(("sex", "postcode", "gp_practice_code", "specialty_code", "site_code"), "varchar"),
     **dict.fromkeys(("attendance_code", "discharge_method_code", "discharge_status_code"), "varchar"),
     **dict.fromkeys(("is_test_record", "is_confidential", "is_withheld"), "boolean"),
 }
 
 
+def codes_of(layout: Layout) -> str:
+    """The vocabulary of a layout's coded entries; "" where it has none, or no number beside them."""
+    stated = (layout["states"] or {}).get("code") or []
+    return next((item["vocabulary"][0] for item in stated), "") if "value" in layout.fields else ""
+
+
 def mark_of(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> str:
-    """The fingerprint that a harmonised file must have: its validated file's, dates of review that go with it, our code's."""
+    """The fingerprint that a harmonised file must have: its validated file's, dates of review that go with it, what is read of
+    numbers, our code's."""
     validated = fingerprint_of(lake.current_file("validated", layout.table, arrival.submission, layout.name))
-    return fingerprint.of(validated, reviewed(standard, layout), fingerprint.code(*CODE)) if validated else ""
+    read = [sorted(row.items()) for row in standard.tables["measurements"]] if codes_of(layout) else []
+    return fingerprint.of(validated, reviewed(standard, layout), read, fingerprint.code(*CODE)) if validated else ""
 
 
 def is_fresh(standard: Standard, lake: Lake, arrival: Arrival, layout: Layout) -> bool:
@@ -106,7 +115,7 @@ def _prepare(
         create or replace table one.submission as select {arrival.submission_no}::integer as submission_no,
             {_word(submission.provider)} as provider, {_word(submission.period)} as period,
             {_word(layout.name)} as layout, {_word(layout["activity"])} as kind, {text(file.sha256)} as sha256,
-            {practice} as practice, {is_of_patients} as is_of_patients;
+            {text(codes_of(layout))} as codes, {practice} as practice, {is_of_patients} as is_of_patients;
         create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
             identity_b, {", ".join(fields)}, {event or "null::date"} as event_date from read_parquet('{source}');
         create or replace table one.identity as select identity_a, identity_b, min(line)::integer as patient_no,

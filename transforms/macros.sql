@@ -89,6 +89,24 @@ create or replace macro is_valid_on(day, valid_from, valid_to) as
 create or replace macro patient_key(provider, local_id) as
     record_key(part(provider) || part('patient') || part(local_id));
 
+-- byar_low(100) -> 81.36; byar_low(0) -> 0: the lower end of the 95 per cent interval of a count, by Byar's approximation.
+create or replace macro byar_low(n) as
+    case when n = 0 then 0 else n * pow(1 - 1 / (9 * n) - 1.96 / (3 * sqrt(n)), 3) end;
+
+-- byar_high(100) -> 121.63; byar_high(0) -> 3.67: the upper end. Source: Breslow and Day, 1987, as OHID uses it for rates.
+create or replace macro byar_high(n) as
+    (n + 1) * pow(1 - 1 / (9 * (n + 1)) + 1.96 / (3 * sqrt(n + 1)), 3);
+
+-- wilson_low(5, 100) -> 0.0215: the lower end of the 95 per cent interval of a share (Wilson, 1927).
+create or replace macro wilson_low(n, of) as
+    case when of > 0 then greatest(0, (n / of + 3.8416 / (2 * of)
+        - 1.96 * sqrt(n / of * (1 - n / of) / of + 3.8416 / (4 * of * of))) / (1 + 3.8416 / of)) end;
+
+-- wilson_high(5, 100) -> 0.1118: the upper end.
+create or replace macro wilson_high(n, of) as
+    case when of > 0 then least(1, (n / of + 3.8416 / (2 * of)
+        + 1.96 * sqrt(n / of * (1 - n / of) / of + 3.8416 / (4 * of * of))) / (1 + 3.8416 / of)) end;
+
 -- plain_letters('Siobhán O''Brien-Łuc (Mrs)') -> 'SIOBHAN OBRIEN LUC': capitals without accents, apostrophes and what
 -- stands in brackets; a hyphen or a full stop is a space. A name in another script stays as it is.
 create or replace macro plain_letters(sent) as

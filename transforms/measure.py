@@ -8,61 +8,37 @@ from typing import Any
 
 import duckdb
 
+from transforms.cells import fill_metric_cells
 from transforms.engine import HERE, add_table
 from transforms.maturity import coverage, days_late, is_expected, sender
-from transforms.metrics import PLACES
 from transforms.resolve import dated_by
 from transforms.sqlfolder import leading_comment, run_file, run_folder
 from transforms.sqltext import text
 from transforms.standard import Standard
 from transforms.tally import national_rules
 
-EMPTY = """create or replace table measure.metric_cell ("table" varchar, metric varchar, period varchar,
-    place_kind varchar, place varchar, breakdown varchar, category varchar, numerator bigint, denominator bigint,
-    n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint)"""
-
 # What is kept with its exact counts, for those who may read the protected area.
-EXACT = {"provider_measure": "exact_measure", "method_effect": "method_effect", "method_agreement": "method_agreement"}
+EXACT = {
+    "provider_measure": "exact_measure",
+    "metric_value": "exact_metric",
+    "method_effect": "method_effect",
+    "method_agreement": "method_agreement",
+}
 
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
     _add_measures(con, standard)
     _add_deliveries(con, standard)
-    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure"))
-    con.execute(EMPTY)
-    collected = {row[0] for row in con.execute("select distinct layout from linked.in_force").fetchall()}
-    for name, metric in standard.metrics.items():
-        if not set(metric["layouts"]).isdisjoint(collected):  # else not collected: no cell, and never a zero
-            for breakdown in metric["breakdowns"]:
-                for place in metric["places"]:
-                    con.execute(f"insert into measure.metric_cell by name {cells(name, metric, breakdown, place)}")
-    for name in ("cell", "exact_measure"):
+    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure", "exact_metric"))
+    fill_metric_cells(con, standard)
+    for name in ("cell", "exact_measure", "exact_metric"):
         run_file(con, HERE / "measure" / f"{name}.sql")
     for name, made in EXACT.items():
         con.execute(f"create or replace table protected.{name} as from measure.{made}")
         grain = leading_comment((HERE / "measure" / f"{made}.sql").read_text(encoding="utf-8"))
         con.execute(f"comment on table protected.{name} is {text(grain)}")
     return con.execute("select count(*) from measure.cell").fetchone()[0]
-
-
-def cells(name: str, metric: dict[str, Any], breakdown: str, place: str) -> str:
-    """A query for one metric, breakdown and kind of place."""
-    category = "'everyone'" if breakdown == "everyone" else f"v.{breakdown}"
-    within = f"s.{metric['date']} between getvariable('rolling_from') and getvariable('rolling_to')"
-    return f"""
-        with counted as (
-            select {text(place)} as place_kind, {PLACES[place]} as place, {text(breakdown)} as breakdown,
-                   {category} as category, s.person_no, coalesce({metric["numerator"]}, false) as is_in
-            from protected.{metric["subject"]} as s join measure.person_view as v using (person_no)
-            where ({metric["denominator"]}) and {within}
-        )
-        select 'metric_value' as "table", {text(name)} as metric, getvariable('rolling_period') as period, place_kind,
-               place, breakdown, category, count(*) filter (is_in) as numerator, count(*) as denominator,
-               count(distinct person_no) filter (is_in) as n_people_numerator,
-               count(distinct person_no) as n_people_denominator,
-               count(distinct person_no) filter (not is_in) as n_people_difference
-        from counted where place is not null group by all"""
 
 
 def _add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
@@ -84,6 +60,8 @@ def _add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     items = [{"field": row["field"], "threshold": float(row["threshold"] or 100)} for row in tables["index_items"]]
     _replace(con, "standard.index_item", "field, threshold double", items)
     _replace(con, "standard.staleness", "field, months integer", limits)
+    bands = [row | {"from_age": int(row["from_age"]), "to_age": int(row["to_age"])} for row in tables["age_bands"]]
+    _replace(con, "standard.age_band", "band, from_age integer, to_age integer, source", bands)
     _replace(con, "standard.measurable", "layout, field, measure", _measurable(standard))
 
 

@@ -17,6 +17,7 @@ from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
 from transforms.describe import describe, tables
+from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import disclose
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
@@ -26,12 +27,15 @@ from transforms.link import KEPT, link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
 from transforms.maturity import first_received
 from transforms.measure import measure
+from transforms.metrics import described
 from transforms.objecting import add_objecting, objecting_fingerprint
+from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
+from transforms.trend import trend
 from transforms.withdraw import withdraw
 from transforms.work import pending
 
@@ -44,6 +48,12 @@ CODE = (
     "tally.py",
     "choose.py",
     "metrics.py",
+    "cells.py",
+    "facts.py",
+    "periods.py",
+    "trend.py",
+    "dictionary.py",
+    "xmr.py",
     "disclose.py",
     "geography.py",
     "protected",
@@ -141,10 +151,15 @@ def _build(
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
         facts |= disclose(con, standard)
-        _add_dictionary(con)
+        add_dictionaries(con)
+        for name in NOT_KEPT:
+            con.execute(f"drop table protected.{name}")
         run_folder(con, HERE / "open", is_database=True)
+        trend(con)
         audit(con, standard)
         changes.keep(con, is_held)
+        for area in ("protected", "open"):
+            describe_columns(con, standard, area)
         describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
@@ -208,7 +223,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     set_linking_variables(con, standard)
     set_disclosure_variables(con, standard)
     settings = standard.settings["publishing"]
-    for name in ("ethnicity", "default_set", "region", "deprivation_index"):
+    for name in ("ethnicity", "default_set", "region", "deprivation_index", "not_covered"):
         con.execute(f"set variable {name} = ?", [settings[name]])
     choose(con, standard)
     con.execute("""
@@ -232,19 +247,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
             and ("to" = '' or "to" >= ?))""",
         [today(), today()],
     )
-    hidden = ("layouts", "breakdowns", "places", "__line__")
-    metrics = [
-        {"metric": name} | {k: str(v) for k, v in metric.items() if k not in hidden}
-        for name, metric in standard.metrics.items()
-    ]
-    add_table(con, "standard.metric", metrics)
+    latest = con.execute("select getvariable('latest_period')").fetchone()[0]
+    add_table(con, "standard.period", periods(latest) if latest else [])
+    add_table(con, "standard.metric", described(con, standard))
     return removed
-
-
-def _add_dictionary(con: duckdb.DuckDBPyConnection) -> None:
-    """What codes and fields mean, inside the protected mart too; and nothing that only building it needed."""
-    for name in ("code", "classification", "label_set", "field", "provider", "lsoa", "icb"):
-        con.execute(f"create table protected.{name} as from standard.{name}")
-        con.execute(f"comment on table protected.{name} is 'Dictionary: one row per {name} of the standard'")
-    for name in NOT_KEPT:
-        con.execute(f"drop table protected.{name}")

@@ -37,7 +37,7 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
         "is_invented": bool(facts.get("is_invented")),
         "standard_version": standard.version,
     }
-    tables, n_hidden, shown, compared = _read_open(open_folder, standard, str(about["latest_period"]))
+    tables, n_hidden, shown, compared, catalogue = _read_open(open_folder, standard, str(about["latest_period"]))
     changes = facts.get("changes") or NO_CHANGES
     text = render(
         "site.html",
@@ -53,7 +53,7 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
         ],
         most_labels=MOST_LABELS,
         sensitive=[row["characteristic"] for row in characteristics(standard) if row["suppression"] == "sensitive"],
-        metrics=[{"metric": name, **metric} for name, metric in standard.metrics.items()],
+        metrics=catalogue,
         systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
         **missing(standard, shown),
     )
@@ -99,9 +99,9 @@ def missing(standard: Standard, shown: set[str]) -> Facts:
     }
 
 
-def _read_open(folder: Path, standard: Standard, latest: str) -> tuple[list[Facts], int, set[str], Facts]:
-    """The open tables with what their comments say, how many cells are hidden, which providers are in them, and how these
-    compare."""
+def _read_open(folder: Path, standard: Standard, latest: str) -> tuple[list[Facts], int, set[str], Facts, list[Facts]]:
+    """The open tables with what their comments say, how many cells are hidden, which providers are in them, how these
+    compare, and the metrics."""
     con = duckdb.connect(str(folder / "open.duckdb"), read_only=True)
     try:
         found = con.execute("select table_name, comment from duckdb_tables() order by table_name").fetchall()
@@ -116,9 +116,17 @@ def _read_open(folder: Path, standard: Standard, latest: str) -> tuple[list[Fact
         shown = (
             {row[0] for row in con.execute("select distinct provider from rule_score").fetchall()} if scored else set()
         )
-        return tables, hidden, shown, regional(con, standard, latest)
+        catalogue = _metrics(con) if any(table["name"] == "metric" for table in tables) else []
+        return tables, hidden, shown, regional(con, standard, latest), catalogue
     finally:
         con.close()
+
+
+def _metrics(con: duckdb.DuckDBPyConnection) -> list[Facts]:
+    """The catalogue, what is collected before what is not: one fact of each metric as open.metric tells it."""
+    found = con.execute("from metric order by status, title")
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _table(con: duckdb.DuckDBPyConnection, folder: Path, name: str, comment: str) -> Facts:

@@ -33,7 +33,7 @@ create table harmonised.characteristic (
 -- One row per event.
 create table harmonised.activity (
     submission_no integer, provider varchar, period varchar, layout varchar, patient_no integer, record_key uuid,
-    is_key_stable boolean, kind varchar, event_date date, outcome_code varchar, specialty_code varchar,
+    is_key_stable boolean, kind varchar, event_date date, ended_on date, value double, outcome_code varchar, specialty_code varchar,
     site_code varchar, line integer
 );
 -- One row per provider, layout and rule of scope history or peers, for the newest submission in force; as in results.

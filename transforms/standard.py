@@ -35,6 +35,10 @@ TABLES = {
     "measures": "measure title words better unit tells source",
     "index_items": "field threshold missing invalid source",
     "staleness": "field months review_on source",
+    "activity_kinds": "kind title definition source",
+    "columns": "column definition",
+    "measurements": "kind vocabulary code term unit lowest highest source",
+    "age_bands": "band from_age to_age source",
     "national_vodim": "field vocabulary place pattern vodim source",
     "linkage/nicknames": "short_form name source",
     "linkage/transliterations": "spelling name",
@@ -142,6 +146,18 @@ class Standard:
         local = self.providers.get(provider, {}).get("local_list") or ""
         refines = {row["vocabulary"]: row["refines"] for row in self.tables["vocabularies"]}
         return (local, *declared) if local and refines.get(local) in declared else tuple(declared)
+
+    def bringing(self, kind: str) -> set[str]:
+        """The layouts that bring events of a kind, or readings of it: those that send its codes with a number beside them."""
+        spoken = {row["vocabulary"] for row in self.tables["measurements"] if row["kind"] == kind}
+        found = set()
+        for name, layout in self.layouts.items():
+            stated = (layout["states"] or {}).get("code") or []
+            if layout["activity"] == kind or (
+                "value" in layout.fields and any(spoken & set(i["vocabulary"]) for i in stated)
+            ):
+                found.add(name)
+        return found
 
     def rules_in_force(self, layout: str, period: str) -> tuple[Rule, ...]:
         """The rules that judge a file of this layout and period: history is not judged by later rules."""

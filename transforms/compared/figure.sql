@@ -36,7 +36,7 @@ newcomer as (
 seen as (
     select n.layout, count(distinct p.record_key) as n
     from newest as n
-    join harmonised.activity as a on date_trunc('month', a.event_date) = n.starts
+    join harmonised.activity as a on date_trunc('month', a.event_date) = n.starts and a.value is null   -- a reading is no visit
     join harmonised.patient as p
       on p.submission_no = a.submission_no and p.layout = a.layout and p.patient_no = a.patient_no and p.exclusion is null
     group by n.layout
@@ -68,7 +68,7 @@ select n.provider, n.kind, n.period, n.layout, i.field, n.n_days_after_due::bigi
        case when n.period > (select min(period) from compared.delivery where provider = getvariable('provider'))
             then coalesce(f.n, 0) end as n_new_people,
        -- A file that is older than the period cannot say who was seen in it.
-       case when n.period <= (select max(period) from harmonised.activity) then coalesce(s.n, 0) end as n_seen,
+       case when n.period <= (select max(period) from harmonised.activity where value is null) then coalesce(s.n, 0) end as n_seen,
        case when i.is_dated then coalesce(c.n_newly, 0) end as n_newly_recorded,
        i.can_record as can_record_gypsy_roma_traveller,
        case when i.can_record is not null then coalesce(r.n, 0) end as n_gypsy_roma_traveller,

@@ -4,6 +4,7 @@ with counted as (
     -- Everyone has one row for each characteristic: counted once, then added up for each kind of place.
     select v.icb_of_residence, v.lives_in_midlands, c.characteristic, c.status, c.reason, count(*) as n
     from protected.person_characteristic as c join measure.person_view as v using (person_no)
+    where not list_contains(getvariable('not_covered'), c.characteristic)
     group by all
 ),
 placed as (

@@ -22,7 +22,10 @@ cut as (
 truly as (select breakdown, category, count(*) as n_true, avg(is_missed::integer) as true_share from cut group by all),
 published as (
     select breakdown, category, denominator as n_published, value as published_share, cell_status
-    from open.metric_value where place_kind = 'region' and place = getvariable('region') and breakdown in (select breakdown from truly)
+    from open.metric_value
+    where metric = 'outpatient_non_attendance' and place_kind = 'region' and place = getvariable('region')
+      and breakdown in (select breakdown from truly)
+      and period = (select arg_max(period, ends_on) from open.period where grain = 'year')
 )
 select breakdown, category, n_true, n_published, true_share, published_share, coalesce(cell_status, '') as cell
 from truly full join published using (breakdown, category)
