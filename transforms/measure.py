@@ -22,7 +22,9 @@ EMPTY = """create or replace table measure.metric_cell ("table" varchar, metric 
     n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint)"""
 
 # What is kept with its exact counts, for those who may read the protected area.
-EXACT = {"provider_measure": "exact_measure", "method_effect": "method_effect", "method_agreement": "method_agreement"}
+EXACT = {"provider_measure": "exact_measure"} | {
+    name: name for name in ("method_effect", "method_agreement", "linkage_quality")
+}
 
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
@@ -83,8 +85,19 @@ def _add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     _replace(con, "standard.index_claim", "field, letter, claim", claims)
     items = [{"field": row["field"], "threshold": float(row["threshold"] or 100)} for row in tables["index_items"]]
     _replace(con, "standard.index_item", "field, threshold double", items)
+    _replace(con, "standard.age_band", "band, age_from integer, age_to integer", _age_bands(standard))
     _replace(con, "standard.staleness", "field, months integer", limits)
     _replace(con, "standard.measurable", "layout, field, measure", _measurable(standard))
+
+
+def _age_bands(standard: Standard) -> list[dict[str, Any]]:
+    """One row per band of ages: the youngest of each stand in publishing.yml, and the last has no end."""
+    first = [int(age) for age in standard.settings["publishing"]["age_bands_from"]]
+    ends = [*(age - 1 for age in first[1:]), 999]
+    return [
+        {"band": f"{a:02d} to {b:02d}" if b < 999 else f"{a} and over", "age_from": a, "age_to": b}
+        for a, b in zip(first, ends)
+    ]
 
 
 def _measurable(standard: Standard) -> list[dict[str, str]]:
