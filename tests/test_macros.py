@@ -111,6 +111,10 @@ CLEANED = {
     "day_place(date '1800-01-02')": 199_999,
     "day_place(null)": 200_000,
     "first_test(['a', 'b'], [10, 1], 31, 35)": "b",
+    "round(wilson(0.5, 100, -1), 4)::double": 0.4038,
+    "round(wilson(0.5, 100, 1), 4)::double": 0.5962,
+    "wilson(1.0, 100, 1)::double": 1.0,
+    "round(wilson(0.0, 100, 1), 3)::double": 0.037,
     "first_test(['a', 'b'], [10, 1], 31, 41)": "a",
     "first_test(['a', 'b'], [10, 1], 31, 31)": None,
 }

@@ -112,6 +112,27 @@ def test_people_known_to_several_providers_are_one(published):
     assert published.counts["people"] == 400
 
 
+def test_what_linking_made_of_records_is_told_by_group_and_adds_up(published):
+    """Of 400 people 200 are known to two; their 400 records were joined by number, the other 200 stand alone."""
+    told = """select measure, numerator, denominator from protected.linkage_quality where breakdown = 'everyone'
+              and measure in ('known_to_several', 'joined_by_number', 'joined_by_score', 'alone') order by 1"""
+    assert published.ask(told) == [
+        ("alone", 200, 600),
+        ("joined_by_number", 400, 600),
+        ("joined_by_score", 0, 600),
+        ("known_to_several", 200, 400),
+    ]
+    whole = "select sum(numerator) from protected.linkage_quality where measure = 'joined_by_number' group by breakdown"
+    assert published.ask(whole) == [(400,)] * 6  # everyone, two of ethnicity, age, deprivation and provider
+    rehearsed = published.ask(
+        "select denominator from protected.linkage_quality where breakdown = 'everyone' and measure = 'estimated_recall'"
+    )
+    assert 5 < rehearsed[0][0] < 100  # a tenth of their records
+    assert published.ask("select count(*) from open.linkage_quality where breakdown = 'ethnic_category'") == [(0,)]
+    assert {row[0] for row in published.ask("select distinct breakdown from open.linkage_quality")} == {
+        "everyone", "ethnic_group", "age_band", "deprivation_quintile", "provider"}  # fmt: skip
+
+
 def test_every_person_has_one_value_for_every_characteristic(published):
     n = len(published.standard.characteristics())
     assert published.ask(
@@ -425,7 +446,8 @@ def test_no_published_number_rests_on_few_or_is_exact_by_design(pairs):
 
 NUMBERS = {"coverage": ("n_people", "n_people_in_place"), "rule_score": ("n_failed", "n_checked"), "moved": ("n_records", "n_records_in_all"),
            "provider_scorecard": ("n_records", "n_records_in_all"), "metric_value": ("numerator", "denominator"),
-           "method_effect": ("n_people", "n_people_in_all"), "method_agreement": ("n_agree", "n_known_by_both")}  # fmt: skip
+           "method_effect": ("n_people", "n_people_in_all"), "method_agreement": ("n_agree", "n_known_by_both"),
+           "linkage_quality": ("numerator", "denominator")}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", NUMBERS)

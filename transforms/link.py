@@ -19,11 +19,11 @@ from transforms.sqlfolder import ordered, run_file
 from transforms.standard import Standard
 from transforms.weigh import LISTS, REMEMBERED, SHAPES, SHARES, model_version, recall, weigh
 
-KEPT = ("edge", "conflict", "person", "person_record", "in_force")
+KEPT = ("edge", "conflict", "person", "person_record", "in_force", "rehearsal")
 FOLDER = HERE / "linked"
 # The files that read what scoring found, and those that read the clusters; all others come before.
-WEIGHED = ("scored_edge", "choice", "told_apart", "judged_edge", "accepted_edge")
-CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict")
+WEIGHED = ("weighed_edge", "scored_edge", "choice", "told_apart", "judged_edge", "accepted_edge")
+CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict", "rehearsal")
 
 
 def linked_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -98,6 +98,8 @@ def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     linkage = standard.settings["linkage"]
     for name in ("joined_from", "reviewed_from", "margin", "unlisted_name"):
         con.execute(f"set variable {name} = ?", [float(linkage[name])])
+    con.execute("set variable rehearsed_share = ?", [float(linkage["rehearsed_share"])])
+    con.execute("set variable rehearsed_at_most = ?", [int(linkage["rehearsed_at_most"])])
     con.execute("set variable model = ?", [model_version(standard)])
     set_variables(con, standard)
 

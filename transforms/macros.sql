@@ -139,6 +139,12 @@ create or replace macro first_test(tests, weights, a, b) as
          when a // weights[5] <> b // weights[5] then tests[5] when a // weights[6] <> b // weights[6] then tests[6]
          when a // weights[7] <> b // weights[7] then tests[7] end;
 
+-- wilson(0.5, 100, -1) -> 0.4038; (0.5, 100, 1) -> 0.5962: an end of the 95 per cent interval of a share of so many, which
+-- never lies past the share itself, as rounding of the machine may have it.
+create or replace macro wilson(proportion, total, side) as
+    greatest(side * proportion, side * (proportion + 3.8416 / (2 * total)
+        + side * 1.96 * sqrt(proportion * (1 - proportion) / total + 3.8416 / (4 * total * total))) / (1 + 3.8416 / total)) * side;
+
 -- birth_marks('x', date '1980-03-05') -> four keyed hashes: year and month, year and day, month and day, and the year with day
 -- and month in either order. Two dates of one message share one exactly when birth_dates_agree does not say false.
 create or replace macro birth_marks(message, day) as

@@ -23,6 +23,7 @@ EXACT = {
     "metric_value": "exact_metric",
     "method_effect": "method_effect",
     "method_agreement": "method_agreement",
+    "linkage_quality": "linkage_quality",
 }
 
 
@@ -60,9 +61,14 @@ def _add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     items = [{"field": row["field"], "threshold": float(row["threshold"] or 100)} for row in tables["index_items"]]
     _replace(con, "standard.index_item", "field, threshold double", items)
     _replace(con, "standard.staleness", "field, months integer", limits)
-    bands = [row | {"from_age": int(row["from_age"]), "to_age": int(row["to_age"])} for row in tables["age_bands"]]
-    _replace(con, "standard.age_band", "band, from_age integer, to_age integer, source", bands)
+    _replace(con, "standard.age_band", "band, from_age integer, to_age integer, source", age_bands(standard))
     _replace(con, "standard.measurable", "layout, field, measure", _measurable(standard))
+
+
+def age_bands(standard: Standard) -> list[dict[str, Any]]:
+    """The rows of age_bands.csv, with ages as numbers."""
+    rows = standard.tables["age_bands"]
+    return [row | {name: int(row[name]) for name in ("from_age", "to_age")} for row in rows]
 
 
 def _measurable(standard: Standard) -> list[dict[str, str]]:

@@ -1,4 +1,4 @@
-"""linked.comparand -> linked.scored_pair: what is new is compared with everything, once.
+"""linked.comparand, linked.rehearsed -> linked.scored_pair: what is new is compared with everything, once.
 
 Promise: a pair that was scored is not scored again until the model, the term frequencies or the code of it change; and one
 of whose records is gone, or says something else now, is gone.
@@ -24,7 +24,7 @@ SHAPES = """
     create or replace table linked.judged (
         record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, is_same boolean, key_id varchar,
         filename varchar, line integer)"""
-SCORING = ("score.py", "weigh.py", "linked/comparand.sql", "linked/name.sql", "macros.sql")
+SCORING = ("score.py", "weigh.py", "linked/comparand.sql", "linked/rehearsed.sql", "linked/name.sql", "macros.sql")
 
 
 def model_version(standard: Standard) -> str:
@@ -43,7 +43,8 @@ def weigh(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
     con.execute("""
         create or replace table to_compare as
         select c.*, c.local_no as unique_id, s.comparand_key is null as is_new
-        from linked.comparand as c left join linked.scored_comparand as s using (comparand_key)""")
+        from (from linked.comparand union all by name from linked.rehearsed) as c
+        left join linked.scored_comparand as s using (comparand_key)""")
     compared = score(con, model, float(linkage["reviewed_from"]))
     held = " ".join(f"when {item['when']} then {text(item['reason'])}" for item in linkage["held"])
     untold = ", ".join(text(item["reason"]) for item in linkage["held"] if not item["is_told"])

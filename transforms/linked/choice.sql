@@ -1,11 +1,11 @@
--- One row per person at one provider without a verified number who fits one that others hold: the number, or null where
--- two fit nearly as well, as for twins who have no names yet.
--- after: scored_edge, number_edge, number_claim
+-- One row per person at one provider without a verified number, rehearsed or not, who fits one that others hold: the number,
+-- or null where two fit nearly as well, as for twins who have no names yet.
+-- after: weighed_edge, number_edge, number_claim
 with side as (
     select local_a as local_no, is_verified_a as is_verified, local_b as holder_no, number_b as number, weight
-    from linked.scored_edge where is_enough and is_verified_b
+    from linked.weighed_edge where is_enough and is_verified_b
     union all
-    select local_b, is_verified_b, local_a, number_a, weight from linked.scored_edge where is_enough and is_verified_a
+    select local_b, is_verified_b, local_a, number_a, weight from linked.weighed_edge where is_enough and is_verified_a
 ),
 best as (
     -- Somebody who holds the number of another, as their birth date shows, speaks for it last.

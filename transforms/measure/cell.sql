@@ -1,5 +1,5 @@
 -- One row per number that might be published, exact. The only source of everything that is shown to others.
--- after: coverage_cell, moved_cell, rule_cell, scorecard_cell, measured_cell, margin_cell, delivery_cell, method_cell
+-- after: coverage_cell, moved_cell, rule_cell, scorecard_cell, measured_cell, margin_cell, delivery_cell, method_cell, linkage_cell
 -- metric_cell is made from standards/metrics by measure.py.
 with told as (
     select * from measure.coverage_cell
@@ -10,6 +10,7 @@ with told as (
     union all by name select * from measure.margin_cell
     union all by name select * from measure.delivery_cell
     union all by name select * from measure.method_cell
+    union all by name select * from measure.linkage_cell
     union all by name select * from measure.metric_cell
 )
 -- The characteristic that a number is about says how it must be suppressed; of a rule it is the field that it judges.
