@@ -7,7 +7,6 @@ from tests.pictures import fill, picture, table
 from tests.test_publish import CELL
 from transforms.disclose import disclose
 from transforms.engine import HERE
-from transforms.measure import age_bands, _replace
 from transforms.sqlfolder import run_file
 from transforms.standard import load
 
@@ -42,23 +41,23 @@ def con() -> duckdb.DuckDBPyConnection:
     fill(
         made,
         "protected.person",
-        "person_no integer, n_providers integer, birth_month date",
+        "person_no integer, n_providers integer",
         """
-        person_no | n_providers | birth_month
-        1         | 3           | 2010-10-01
-        2         | 1           | 1941-01-01
-        3         | 2           |
+        person_no | n_providers
+        1         | 3
+        2         | 1
+        3         | 2
     """,
     )
     fill(
         made,
         "measure.person_view",
-        "person_no integer, ethnic_group varchar, ethnic_category varchar, deprivation_quintile varchar",
+        "person_no integer, ethnic_group varchar, ethnic_category varchar, deprivation_quintile varchar, age_band varchar",
         """
-        person_no | ethnic_group | ethnic_category | deprivation_quintile
-        1         | a            | a1              | 1
-        2         | b            | b1              | 1
-        3         | b            | b2              | not_placed
+        person_no | ethnic_group | ethnic_category | deprivation_quintile | age_band
+        1         | a            | a1              | 1                    | 0 to 17
+        2         | b            | b1              | 1                    | 80 and over
+        3         | b            | b2              | not_placed           | not_known
     """,
     )
     fill(
@@ -84,7 +83,6 @@ def con() -> duckdb.DuckDBPyConnection:
         ZZ9      | 9          | 9         | false    | true
     """,
     )
-    _replace(made, "standard.age_band", "band, from_age integer, to_age integer, source", age_bands(load()))
     return made
 
 
@@ -128,13 +126,10 @@ def test_each_breakdown_is_of_everybody(con):
         ZZ3 | joined_by_score  | 1 | 1
         ZZ3 | known_to_several | 1 | 1
     """)
-
-
-def test_an_age_is_the_one_at_the_end_of_the_period(con):
     assert told(con, "age_band", "known_to_several") == picture("""
-        00 to 15     | known_to_several | 1 | 1
-        85 and over  | known_to_several | 0 | 1
-        not_recorded | known_to_several | 1 | 1
+        0 to 17     | known_to_several | 1 | 1
+        80 and over | known_to_several | 0 | 1
+        not_known   | known_to_several | 1 | 1
     """)
 
 

@@ -20,14 +20,8 @@ counted as (
            count(*) filter (is_rehearsed) as n_rehearsed, count(*) filter (is_found) as n_found,
            count(*) filter (is_found or is_wrong) as n_rehearsed_joined
     from told group by grouping sets ((person_no, provider), (person_no))
-),
-aged as (
-    select person_no, n_providers, date_diff('month', birth_month, getvariable('rolling_to')) // 12 as age from protected.person
 )
-select c.*, a.n_providers > 1 as is_known_to_several, v.ethnic_group, v.ethnic_category, v.deprivation_quintile,
-       -- Born after the period's end, or on no day that we know: no age.
-       coalesce(b.band, 'not_recorded') as age_band
+select c.*, p.n_providers > 1 as is_known_to_several, v.ethnic_group, v.ethnic_category, v.deprivation_quintile, v.age_band
 from counted as c
 join measure.person_view as v using (person_no)
-join aged as a using (person_no)
-left join standard.age_band as b on a.age between b.from_age and b.to_age
+join protected.person as p using (person_no)
