@@ -838,8 +838,8 @@ SPOILED = {
         "only shares of events can be broken down by it, and only by it alone",
     ),
     "a crossed breakdown": (
-        change(METRIC, "breakdowns: [everyone, ethnic_group,", "breakdowns: [everyone, ethnic_group x seks,"),
-        "breakdowns: 'seks' is not known",
+        change(METRIC, "breakdowns: [everyone, ethnic_group,", "breakdowns: [everyone, ethnic_group x sexx,"),
+        "breakdowns: 'sexx' is not known",
         "did you mean 'sex'?",
     ),
     "a metric that names no feed": (

@@ -42,6 +42,7 @@ AT_END = "at_end"  # what is known, or open, on the last day
 PERIODS = ("rolling_12_months", AT_END)
 SERIES = ("quarter", "month")
 CROSS = " x "
+NO_BREAKDOWN = ("person_no", "lsoa21_code", "age")  # too fine for any table but the protected ones
 PLACES = ("region", "icb_of_residence", "icb_of_registration", "local_authority")
 
 
@@ -78,10 +79,13 @@ def check_metrics(reader: Reader, standard: Standard) -> None:
 def _breakdowns(events: str) -> dict[str, bool]:
     """Every column that a breakdown can be made of, and whether it is the event's own."""
     view = (HERE / "measure" / "person_view.sql").read_text(encoding="utf-8")
+    last = view[
+        view.rindex("\nselect ") : view.rindex("\nfrom ")
+    ]  # each of its columns is named, or taken over from a table
+    named = re.findall(r"\bas (\w+)(?=,|\s*$)|(?<!\()\b\w\.(\w+)(?=,)", last, re.MULTILINE)
+    found = [a or b for a, b in named if (a or b) not in NO_BREAKDOWN]
     own = {word for word in re.findall(r"(\w+) varchar", events) if word not in ("layout", "period")}
-    return (
-        {"everyone": False} | dict.fromkeys(sorted(own), True) | dict.fromkeys(re.findall(r"\bas (\w+)", view), False)
-    )
+    return {"everyone": False} | dict.fromkeys(sorted(own), True) | dict.fromkeys(found, False)
 
 
 def _check_measurements(reader: Reader, standard: Standard) -> None:
@@ -105,7 +109,7 @@ def _check_series(reader: Reader, standard: Standard, breakdowns: dict[str, bool
     for grain in SERIES:
         for item in said.get(grain) or []:
             if item not in breakdowns:
-                line = reader.line_of(path, grain, start)
+                line = reader.line_of(path, grain, start + 1)
                 reader.fault(path, line, f"series: '{item}' is not known", one_of(item, breakdowns))
 
 
@@ -153,9 +157,8 @@ def _check_lists(reader: Reader, standard: Standard, path: Path, metric: Row, br
                 reader.fault(path, reader.line_of(path, "breakdowns"), what, hint)
     if not any(metric.get(key) for key in ("layouts", "fields", "kinds")):
         what = "nothing says which feeds this needs"
-        reader.fault(
-            path, metric.get("__line__"), what, "name layouts, or fields or kinds of event that any layout may bring"
-        )
+        where = reader.line_of(path, "layouts")
+        reader.fault(path, where, what, "name layouts, or fields or kinds of event that any layout may bring")
     if metric["subject"] == "person" and metric["period"] != AT_END:
         what = f"period '{metric['period']}' does not fit subject '{metric['subject']}'"
         reader.fault(
