@@ -52,13 +52,14 @@ def declare(sent, on: str) -> None:
 
 
 def blank_number(layout: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    rows[0]["NHS_NUMBER"] = ""
+    # Somebody whom nobody else knows: by their own name and birth date they would be known again.
+    rows[0] |= {"NHS_NUMBER": "", "GIVEN_NAME": "Nobody", "FAMILY_NAME": "Elsewhere", "DATE_OF_BIRTH": "02/03/1933"}
     return rows
 
 
 @pytest.fixture(scope="module")
 def first(tmp_path_factory) -> Lake:
-    """People 0 to 9 at ZZ1, 5 to 14 at ZZ2, where the first has no number, and 12 to 21 at a practice."""
+    """People 0 to 9 at ZZ1, 5 to 14 at ZZ2, where the first is somebody without a number, and 12 to 21 at a practice."""
     lake = lakes.new_lake(tmp_path_factory.mktemp("national"))
     with pytest.MonkeyPatch.context() as patch:
         lakes.hasten(patch)
