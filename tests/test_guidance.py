@@ -10,7 +10,7 @@ from tests.conftest import ROOT
 from transforms import guidance
 from transforms.faults import Reader
 
-HOW_TO_ASK = ("ethnicity", "language", "carers", "disability", "identity", "home")
+HOW_TO_ASK = ("ethnicity", "language", "carers", "disability", "identity", "home", "health")
 # What somebody who has only the pages must be able to look up.
 EXAMPLES = [
     "somali-woman-own-words", "jewish-man", "roma-child-2001-list", "only-asian", "only-british", "person-declines-ethnicity",
