@@ -50,7 +50,7 @@ def receive() -> list[list[str]]:
     from transforms.work import chunks
 
     standard, lake = load(), Lake.from_environment()
-    print(receive(standard, lake), sweep(standard, lake))
+    print(receive(standard, lake), sweep(standard, lake, wait=False))
     return chunks(standard, lake)
 
 

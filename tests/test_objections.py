@@ -624,3 +624,13 @@ def test_what_decides_who_is_left_out_is_in_the_fingerprint(bare):
     send(bare, by_number(3))
     objections.receive(load(), bare)
     assert objecting.objecting_fingerprint(load(), bare) != before
+
+
+def test_while_a_release_is_made_a_sweep_takes_lists_in_and_the_next_withdraws(lake):
+    """Scorecards wait in the same task: it may not wait for a release, and what it left is not forgotten."""
+    standard = load()
+    send(lake, by_number(3))
+    with ledger.lock(lake, "publish"):
+        began = withdraw.sweep(standard, lake, wait=False)
+    assert (began["lists"], began["withdrawn"]) == (1, 0)
+    assert withdraw.sweep(standard, lake, wait=False)["withdrawn"] >= 1

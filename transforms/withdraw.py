@@ -3,6 +3,7 @@
 Promise: withdrawn before anything newer is built; only the next comparison reads it again, and it is deleted on schedule.
 """
 
+import contextlib
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -94,9 +95,10 @@ def _withdraw_one(lake: Lake, number: int) -> None:
     fsync(path.parent)
 
 
-def withdraw_now(standard: Standard, lake: Lake) -> list[int]:
-    """Ask every release for those who object as of now, without waiting for the next release. Returns what was withdrawn."""
-    with ledger.lock(lake, "publish", wait=True), without_values("looking for who objects"):
+def withdraw_now(standard: Standard, lake: Lake, wait: bool = True) -> list[int]:
+    """Ask every release for those who object as of now, without waiting for the next release. Returns what was withdrawn.
+    Raises ledger.Busy while a release is made, unless it may `wait`."""
+    with ledger.lock(lake, "publish", wait=wait), without_values("looking for who objects"):
         if not numbers(lake) or not lake.path("linked", "person_record.parquet").exists():
             return []
         con = connect(lake)
@@ -115,16 +117,31 @@ def may_return(standard: Standard, lake: Lake, number: int) -> bool:
     return lake.path("releases", number).is_dir() and number in numbers(lake)
 
 
-def sweep(standard: Standard, lake: Lake, confirmed: str = "") -> dict[str, int]:
+def sweep(standard: Standard, lake: Lake, confirmed: str = "", wait: bool = True) -> dict[str, int]:
     """Everything that objections ask for beside a release: take lists in, withdraw what holds who objects, delete what has
-    had its time. `confirmed` is the sender whose empty list is meant. Returns counts."""
+    had its time. `confirmed` is the sender whose empty list is meant. Returns counts.
+
+    While a release is made, who may not `wait` leaves the rest to it, since it withdraws before it builds, and to the next
+    sweep: scorecards do not wait for releases.
+    """
     counts = objections.receive(standard, lake, confirmed)
-    counts["withdrawn"] = len(withdraw_now(standard, lake)) if counts["lists"] else 0
-    return counts | tidy(standard, lake)
+    counts |= {"withdrawn": 0, "lists_deleted": 0, "marts_deleted": 0}
+    with contextlib.suppress(*(() if wait else (ledger.Busy,))):
+        if counts["lists"] or _is_behind(standard, lake):
+            counts["withdrawn"] = len(withdraw_now(standard, lake, wait))
+        counts |= tidy(standard, lake, wait)
+    return counts
 
 
-def tidy(standard: Standard, lake: Lake) -> dict[str, int]:
-    """Delete what has had its time: lists that were read, what is kept of former ones, marts that were withdrawn."""
+def _is_behind(standard: Standard, lake: Lake) -> bool:
+    """Whether the newest release was made with other people left out than would be now."""
+    releases = read_arrivals(lake).releases
+    return bool(releases) and releases[-1].get("objecting") != objecting_fingerprint(standard, lake)
+
+
+def tidy(standard: Standard, lake: Lake, wait: bool = True) -> dict[str, int]:
+    """Delete what has had its time: lists that were read, what is kept of former ones, marts that were withdrawn. Raises
+    ledger.Busy while a release is made, unless it may `wait`."""
     settings, state = standard.settings["objections"], read_state(lake)
     counts = {"lists_deleted": 0, "marts_deleted": 0}
     with ledger.lock(lake, "objections", wait=True):
@@ -146,7 +163,7 @@ def tidy(standard: Standard, lake: Lake) -> dict[str, int]:
         for path in lake.path("objected", "permitted").glob("*.parquet"):
             if path.name != f"{state.permitted.get('list_no')}.parquet":
                 remove(path)
-    with ledger.lock(lake, "publish", wait=True):
+    with ledger.lock(lake, "publish", wait=wait):
         current = release.current_number(lake) or 0
         for number, entry in state.withdrawn.items():
             path = lake.path("withdrawn", number, MART)
