@@ -142,11 +142,13 @@ def _validated(folder: Path) -> str:
 
 def judge(folder: Path, rows: int) -> None:
     """Great Expectations pushed down into DuckDB: the judging alone."""
+    from transforms.duckdb_expectations import counted
     from transforms.duckdb_expectations import judge as stage
-    from transforms.validate import count
 
     con, shaped = _shaped(folder)
-    stage(con, shaped.rules, shaped.column_of, count(con, shaped))
+    stage(
+        con, shaped.rules, shaped.column_of, counted(con, {rule.id: shaped.column_of[rule.id] for rule in shaped.rules})
+    )
 
 
 def _shaped(folder: Path):

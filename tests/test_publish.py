@@ -365,6 +365,7 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
 def disclosed(*cells: tuple[int, int, int, int, int], suppression: str = "standard") -> list[tuple]:
     """(numerator, denominator, and how many people are in the numerator, the denominator and the rest) -> what is shown."""
     con = duckdb.connect()
+    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
     con.execute(f"create schema measure; create table measure.cell ({CELL})")
     for place, cell in enumerate(cells):
         con.execute(

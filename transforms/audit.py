@@ -14,7 +14,7 @@ class ContractBroken(Exception):
 
 def audit(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Judge every contract. Returns their number; raises ContractBroken with all that are broken."""
-    from transforms.duckdb_expectations import judge
+    from transforms.duckdb_expectations import counted, judge
 
     broken = []
     for table in dict.fromkeys(rule.table for rule in standard.contracts):
@@ -24,9 +24,7 @@ def audit(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
         # Judged once, and then counted and read by both engines: a verdict can cost a sort of the whole table.
         named = dict.fromkeys(rule.arguments["column"] for rule in rules if "column" in rule.arguments)
         con.execute(f"create or replace table shaped as select {', '.join([*named, verdicts])} from {table}")
-        wanted = ", ".join(f"count({c}), count(nullif({c}, true))" for c in column_of.values())
-        row = con.execute(f"select {wanted} from shaped").fetchone()
-        counts = {rule.id: (row[2 * place], row[2 * place + 1]) for place, rule in enumerate(rules)}
+        counts = counted(con, column_of)
         met = judge(con, rules, column_of, counts)
         broken += [f"{rule.id}: {rule.message} ({counts[rule.id][1]} rows)" for rule in rules if not met[rule.id]]
     con.execute("drop table if exists shaped")
