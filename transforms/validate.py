@@ -249,14 +249,12 @@ def _write_results(
     con.execute(f"create or replace view shaped as select * from {one.shaped.source()}")
     failing = {row["rule"] for row in one.results if row["failed"]}
     listed = [rule for rule in one.shaped.rules if rule.id in failing]
-    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all.
-    broken = [
-        f"case when {one.shaped.column_of[r.id]} is false then {n}::usmallint end" for n, r in enumerate(listed, 1)
-    ]
-    found = f"list_filter([{', '.join(broken)}]::usmallint[], lambda number: number is not null)"
-    query = f"""
-        select {place}, file_no, line, record_key, is_key_stable, ({[rule.id for rule in listed]}::varchar[])[rule_no] as rule
-        from (select file_no, line, record_key, is_key_stable, unnest({found}) as rule_no from shaped)"""
+    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all. Of an
+    # enum a row holds a number, and Parquet the name once.
+    kind = f"enum({', '.join(text(rule.id) for rule in listed) or text('')})"
+    broken = [f"case when {one.shaped.column_of[r.id]} is false then {text(r.id)}::{kind} end" for r in listed]
+    found = f"list_filter([{', '.join(broken)}]::{kind}[], lambda rule: rule is not null)"
+    query = f"select {place}, file_no, line, record_key, is_key_stable, unnest({found}) as rule from shaped"
     n_issues = copy(con, query, work / "issue.parquet", one.mark)
     install(work / "issue.parquet", result_file(lake, "issue", arrival, one.layout.name))
     no_rule = {"rule": "", "checked": 0, "failed": 0, "n_people_failed": 0, "n_people_passed": 0, "is_met": True}
