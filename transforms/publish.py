@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release
+from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release, rollback
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
@@ -90,6 +90,8 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them.
     """
     release.settle(lake)
+    if rollback.held(lake):
+        return rollback.is_owed(standard, lake)
     state = read_state(lake)
     if not any(state.current(submission) for submission in state.arrivals) or unfinished(lake):
         return False
@@ -104,12 +106,16 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
 
 
-def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
-    """Link and make a release if anything changed. Returns {"release": number or None, ...counts}.
+def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, Any]:
+    """Link and make a release if anything changed. Returns {"release": number or None, ...counts}. After a roll back only who
+    `is_asked` for it goes forward again; by itself the service just leaves out who objects by now.
 
     Raises audit.ContractBroken when what was built is not what consumers may expect, keys.KeyFault, and UsageError
     between the rotation of a key and the work that follows from it.
     """
+    if not is_asked and (line := rollback.held(lake)):
+        is_owed = rollback.is_owed(standard, lake)
+        return rollback.roll_back(standard, lake, line["release"]) if is_owed else {"release": None}
     lake.prepare()
     secret = keys.load(lake, "protected")
     keys.load(lake, "pseudonym")
