@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms.analysts import columns_of
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
@@ -61,6 +62,7 @@ CODE = (
     "open",
     "macros.sql",
     "site.py",
+    *("explore.py", "community.py", "called.py", "analysts.py"),
     "regional.py",
     *document.CODE,
 )
@@ -170,6 +172,7 @@ def _build(
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
             con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")
+        protected = columns_of(con, "protected")
         con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
     finally:
         con.close()
@@ -181,6 +184,7 @@ def _build(
             built,
             json.loads((built / "release.json").read_text(encoding="utf-8")),
             _same_pages(standard, lake),
+            protected,
         )
     return facts, removed
 

@@ -46,6 +46,7 @@ TABLES = {
     "linkage/given_name_shares": "name share",
     "linkage/family_name_shares": "name share",
     "geography/pseudo_postcodes": "postcode place_status note",
+    "geography/icb_tiles": "icb_code row column name source",
 }
 SETTINGS = (
     *("resolution", "disclosure", "scorecard", "publishing", "objections"),
