@@ -177,6 +177,7 @@ def relink(
     if rules is None or not is_possible(before, facts):
         return {}
     judged = sorted(set(facts["judged"]) - set(before["judged"]))
+    con.execute("set parquet_metadata_cache = true")  # every rule of the model looks into every provider's file
     con.execute("alter view harmonised.patient rename to every_patient")
     show_patients(con, "from harmonised.every_patient")
     run_file(con, LINKED / "in_force.sql")
