@@ -20,6 +20,7 @@ SERVICE = [path for path in PYTHON if not path.stem.startswith("demo_")]
 STAGES = (
     "harmonised",
     "linked",
+    "nearby",
     "objected",
     "protected",
     "measure",

@@ -22,9 +22,10 @@ from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import disclose
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
+from transforms.former import KEPT
 from transforms.geography import add_geography, directory
 from transforms.lake import Lake, UsageError, write_text
-from transforms.link import KEPT, link, linked_fingerprint
+from transforms.link import link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
 from transforms.maturity import first_received
 from transforms.measure import measure
