@@ -20,7 +20,9 @@ def setup():
     lake = Path(os.environ.get("LAKE", "lake"))
     con = duckdb.connect(str(lake / "open" / "open.duckdb"), read_only=True)
     [(release, latest, notice)] = con.execute("select release, latest_period, notice from about").fetchall()
-    mo.md(f"# Release {release}\n\nData up to {latest}. {notice} Numbers that are not shown are hidden, and never zero.")
+    mo.md(
+        f"# Release {release}\n\nData up to {latest}. {notice} Numbers that are not shown are hidden, and never zero."
+    )
     return con, mo
 
 

@@ -223,6 +223,24 @@ def test_whoever_is_rehearsed_from_now_on_is_compared_with_everybody(begun, tmp_
     assert found == wanted
 
 
+def test_what_is_kept_of_a_number_is_no_hash_that_somebody_without_the_key_can_make(begun):
+    lake, _ = begun
+    files = [str(path) for path in lake.path("linked", "known").glob("*.parquet")]
+    numbers = list(everybody()["nhs_number"].dropna().unique())
+    with connect(lake) as con:
+        found = f"read_parquet({files!r})"
+        assert con.execute(f"select count(mark_number) from {found}").fetchone()[0] > 100
+        for form in ("n", "try_cast(n as bigint)"):
+            plain = f"select (hash({form}) >> 32)::uinteger from (select unnest(?) as n)"
+            query = f"select count(*) from {found} where mark_number in ({plain})"
+            assert con.execute(query, [numbers]).fetchone()[0] == 0
+        keys.arm(con, lake, "mark")
+        keyed = "select (hash(concat_ws('|', keyed('mark'), n)) >> 32)::uinteger from (select unnest(?) as n)"
+        assert (
+            con.execute(f"select count(*) from {found} where mark_number in ({keyed})", [numbers]).fetchone()[0] > 100
+        )
+
+
 def test_an_empty_delivery_a_new_provider_and_one_who_is_gone(begun, tmp_path):
     lake, went = begun
     send(lake, SENT[0], everybody()[:0])

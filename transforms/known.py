@@ -1,8 +1,9 @@
 """linked.numbered_person, linked.comparand -> what is known, one file a provider: what the next linking asks of those who
 did not change, without reading what they said.
 
-Promise: a file is a pure function of one provider's records, the standard and the code; it holds keys and short hashes, no
-value. Two people share a mark wherever they share what it stands for: by chance too, which costs a look and no more.
+Promise: a file is a pure function of one provider's records, the standard, the code and the key; it holds keys and short
+keyed hashes, no value, and nothing in which somebody without the key could look a number up. Two people share a mark
+wherever they share what it stands for: by chance too, which costs a look and no more.
 """
 
 import re
@@ -45,7 +46,7 @@ def add_marks(con: duckdb.DuckDBPyConnection, rules: list[Rule]) -> None:
     marks = {columns for rule in rules for columns in rule} | {("number",)}
     made = [
         f"(case when {' and '.join(f'{name} is not null' for name in columns)} "
-        f"then hash({', '.join(columns)}) >> 32 end)::uinteger as {mark(columns)}"
+        f"then hash(concat_ws('|', getvariable('mark_key'), {', '.join(columns)})) >> 32 end)::uinteger as {mark(columns)}"
         for columns in sorted(marks)
     ]
     con.execute(f"create or replace table linked.mark as select local_no, {', '.join(made)} from linked.comparand")

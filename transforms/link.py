@@ -67,6 +67,8 @@ def link(standard: Standard, lake: Lake) -> dict[str, int]:
                 add_standard(con, standard)
                 add_views(con, lake, standard, "harmonised")
                 prepare(con, standard)
+                keys.arm(con, lake, "mark")
+                con.execute("set variable mark_key = keyed('mark')")
                 decide(con, lake)
                 with lake.workspace() as work:
                     if counts := attempt(con, standard, lake, before, facts, work):

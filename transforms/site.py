@@ -25,6 +25,7 @@ from transforms.standard import Standard
 
 Facts = dict[str, Any]
 NO_CHANGES: Facts = {"since_release": None, "moved": []}
+READ = {"metric", "metric_value", "gap", "trend", "signal", "period", "place", "label"}  # by the pages of metrics
 ABOUT = "about"  # the open table that says only which release this is
 
 
@@ -64,6 +65,7 @@ def site(
         most_labels=MOST_LABELS,
         sensitive=[row["characteristic"] for row in characteristics(standard) if row["suppression"] == "sensitive"],
         metrics=catalogue,
+        has_pages=READ <= {table["name"] for table in tables},
         systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
         **missing(standard, shown),
     )
@@ -91,7 +93,7 @@ def _write_marts(
         there = {row[0] for row in con.execute("select table_name from duckdb_tables()").fetchall()}
         disclosure = facts.get("disclosure") or standard.settings["disclosure"]
         n_pages = analysts(folder, about, {"open": columns_of(con, "open"), "protected": protected}, disclosure)
-        if {"metric", "metric_value", "gap", "trend", "signal", "period", "place", "label"} <= there:
+        if READ <= there:
             n_pages += explore(con, standard, folder, about) + communities(con, standard, folder, about)
     return n_pages
 
