@@ -65,7 +65,7 @@ def site(
         most_labels=MOST_LABELS,
         sensitive=[row["characteristic"] for row in characteristics(standard) if row["suppression"] == "sensitive"],
         metrics=catalogue,
-        has_pages=READ <= {table["name"] for table in tables},
+        has_pages={table["name"] for table in tables} >= READ,
         systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
         **missing(standard, shown),
     )
@@ -93,7 +93,7 @@ def _write_marts(
         there = {row[0] for row in con.execute("select table_name from duckdb_tables()").fetchall()}
         disclosure = facts.get("disclosure") or standard.settings["disclosure"]
         n_pages = analysts(folder, about, {"open": columns_of(con, "open"), "protected": protected}, disclosure)
-        if READ <= there:
+        if there >= READ:
             n_pages += explore(con, standard, folder, about) + communities(con, standard, folder, about)
     return n_pages
 
