@@ -28,11 +28,13 @@ KINDS = {
 }
 NEITHER = "neither"
 VALUES = """
--- One row per place, breakdown and category of one metric in its main period, with whether it differs from everyone there.
+-- One row per place, breakdown and category of one metric in its main period, with whether it differs from everyone there, and
+-- with the twelve months before.
 select v.place_kind, v.place, v.breakdown, v.category, v.numerator, v.denominator, v.value, v.value_low, v.value_high,
-       g.is_more_than_chance
+       g.is_more_than_chance, i.baseline_value, i.change, i.is_more_than_chance
 from metric_value as v
 left join (from gap where kind_of_gap = 'absolute') as g using (metric, period, place_kind, place, breakdown, category)
+left join impact as i using (metric, period, place_kind, place, breakdown, category)
 where v.metric = ? and v.period = ?
 order by v.place_kind, v.place, v.breakdown, v.category
 """
@@ -122,6 +124,7 @@ def _facts(con: duckdb.DuckDBPyConnection, metric: Facts, words: Words, tiles: l
         "breakdowns": [breakdown(name) for name in breakdowns],
         "categories": [words.category(*key) for key in categories],
         "start": breakdowns.get("ethnic_group", 0),
+        "has_before": any(row[10] is not None for row in rows),
         "rows": rows,
         "series": series,
         "tiles": [
@@ -162,7 +165,7 @@ def _headline(facts: Facts | None) -> Facts | None:
 def _plain(facts: Facts) -> list[Facts]:
     """The table that stands on the page before a script has run: the first place by its first breakdown."""
     wanted = [row for row in facts["rows"] if row[0] == 0 and row[1] in (0, facts["start"])]
-    names = ("n", "of", "value", "low", "high", "is_apart")
+    names = ("n", "of", "value", "low", "high", "is_apart", "before", "change", "is_changed")
     return [{"label": facts["categories"][row[2]], **dict(zip(names, row[3:], strict=True))} for row in wanted]
 
 

@@ -25,7 +25,17 @@ from transforms.standard import Standard
 
 Facts = dict[str, Any]
 NO_CHANGES: Facts = {"since_release": None, "moved": []}
-READ = {"metric", "metric_value", "gap", "trend", "signal", "period", "place", "label"}  # by the pages of metrics
+READ = {
+    "metric",
+    "metric_value",
+    "gap",
+    "trend",
+    "signal",
+    "period",
+    "place",
+    "label",
+    "impact",
+}  # by the pages of metrics
 ABOUT = "about"  # the open table that says only which release this is
 
 
