@@ -60,15 +60,17 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
 
 
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
-    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door."""
+    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
+    took a submission back, if any."""
     lake.prepare()
-    counts = {"received": 0, "unchanged": 0, "rejected": 0, "taken_back": 0}
+    counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
         keys.load(lake, "pseudonym")
         state = read_state(lake)
         for folder, identity in waiting(lake, state.drops):
             with contextlib.suppress(ledger.Busy):  # a submission that is worked on is taken back the next time
-                counts[_receive_one(standard, lake, state, folder, identity)] += 1
+                outcome = _receive_one(standard, lake, state, folder, identity)
+                counts[outcome] = counts.get(outcome, 0) + 1
             state = read_state(lake)
     return counts
 
