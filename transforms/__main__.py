@@ -43,11 +43,22 @@ def _say(error: Exception, code: int) -> int:
 
 
 def status(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.lake import write_text
+    from transforms.operations import operations, page, prometheus
     from transforms.standard import load
     from transforms.status import report, summary
 
-    facts = summary(load(), lake)
-    print(json.dumps(facts) if options.json else report(facts))
+    standard = load()
+    facts = summary(standard, lake)
+    if options.json:
+        print(json.dumps(facts))
+    elif options.prometheus:
+        print(prometheus(operations(facts, standard, lake)), end="")
+    elif options.page:
+        write_text(options.page, page(operations(facts, standard, lake)))
+        print(f"written: {options.page}")
+    else:
+        print(report(facts))
     return 0
 
 

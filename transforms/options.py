@@ -14,9 +14,11 @@ def parser(about: str) -> argparse.ArgumentParser:
     def add(name: str, words: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, epilog=LAKE_HELP)
 
-    add("status", "What arrived and where it is; what waits, failed or needs a person.").add_argument(
-        "--json", action="store_true", help="the same for programs"
-    )
+    status = add("status", "What arrived and where it is; what waits, failed or needs a person.")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="the same for programs")
+    form.add_argument("--prometheus", action="store_true", help="counts in the text form that Prometheus reads")
+    form.add_argument("--page", type=Path, metavar="FILE", help="write it as a page, with what is overdue")
     run = add("run", "Receive what landed and take it through ingest, validate, feedback and harmonise.")
     run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
     run.add_argument("--all", action="store_true", help="every submission with something to do")
