@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from bench.numbers import number
 from transforms import keys, ledger
 from transforms.geography import import_postcodes
 from transforms.lake import Lake, Submission
@@ -35,12 +36,6 @@ FACTS = {  # characteristic -> the words of its codes, absences among them
     "interpreter_required": "['not_required','not_required','required','not_known']",
     "is_carer": "['not_carer','not_carer','carer','not_stated']",
 }
-
-
-def number(base: int) -> str:
-    """NHS numbers that pass their check, for most i."""
-    weighed = " + ".join(f"({base} + i) // {10**place} % 10 * {place + 2}" for place in range(9))
-    return f"case when ({weighed}) % 11 <> 1 then ({base} + i)::text || (11 - ({weighed}) % 11) % 11 end"
 
 
 NUMBER = f"coalesce({number(400_000_000)}, {number(500_000_000)})"
