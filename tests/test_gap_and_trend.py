@@ -31,7 +31,7 @@ def opened(cells: list[tuple], unit="share", direction="lower is better") -> duc
     con.execute(
         f"create schema measure; create schema open; create schema standard; create table measure.disclosed_cell ({DISCLOSED})"
     )
-    con.execute("set variable is_invented = true")
+    con.execute("set variable is_invented = true; set variable alike_from = 0.5")
     add_table(con, "standard.period", periods("2026-09"))
     add_table(
         con, "standard.metric", [{"metric": "m", "unit": unit, "title": "Appointments missed", "direction": direction}]
@@ -114,6 +114,25 @@ def test_a_change_that_chance_may_explain_is_said_to_be_so_and_one_of_a_hidden_s
     )
     assert changes(con, "everyone")[5] is False
     assert changes(con, "male") == (0.1, None, None, None, None, None, "suppressed")
+
+
+def test_a_feed_that_began_in_between_is_no_change():
+    """Of a share those who could have been counted are looked at, of a rate the events."""
+    con = opened(
+        [
+            (*EVERYONE, 60, 400, YEAR),
+            (*EVERYONE, 20, 199, BEFORE),
+            ("sex", "male", 20, 200, YEAR),
+            ("sex", "male", 10, 150, BEFORE),
+        ]
+    )
+    for category in ("everyone", "male"):
+        baseline, value, *change, status = changes(con, category)
+        assert (baseline, change, status) == (None, [None] * 4, "not_comparable") and value is not None
+    con = opened([(*EVERYONE, 60, 1000, YEAR), (*EVERYONE, 0, 1000, BEFORE)], unit="rate")
+    assert changes(con, "everyone")[-1] == "not_comparable"
+    con = opened([(*EVERYONE, 60, 1000, YEAR), (*EVERYONE, 30, 900, BEFORE)], unit="rate")
+    assert changes(con, "everyone")[-1] == "shown"
 
 
 QUINTILES = [("deprivation_quintile", str(n), 10 * (7 - n), 100 + 10 * n) for n in range(1, 6)]

@@ -22,7 +22,7 @@
     return (row.value > all ? "+" : "") + gap.replace("-", "−") + (row.apart ? ", more than chance" : ", could be chance");
   }
   function sinceThen(row) {
-    if (row.change === null) return "not shown";
+    if (row.change === null) return row.value === null ? "not shown" : "nothing to compare with";
     var moved = isShare ? (100 * row.change).toFixed(1) + " points" : row.change.toFixed(1);
     return number(row.before) + " (" + (row.change > 0 ? "+" : "") + moved.replace("-", "−") + (row.changed ? ", more than chance)" : ", could be chance)");
   }
