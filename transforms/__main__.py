@@ -7,9 +7,13 @@ last good release stays); 13 keys.
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from transforms.lake import Lake, UsageError
 from transforms.options import parser
+
+if TYPE_CHECKING:  # reading the standard takes a while, and `--help` does not need it
+    from transforms.standard import Standard
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -68,7 +72,7 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.retire import retire
     from transforms.standard import load
     from transforms.withdraw import sweep
-    from transforms.work import STAGES, pending, run_chunk
+    from transforms.work import pending
 
     if bool(options.submission) == options.all:
         raise UsageError("say which submission to run, like ZZ1/2026-09, or --all")
@@ -83,9 +87,15 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     if not names:
         print("nothing to do")
         return 0
+    _run_stages(names, standard, lake)
+    return 0
+
+
+def _run_stages(names: list[str], standard: "Standard", lake: Lake) -> None:
+    from transforms.work import STAGES, run_chunk
+
     for stage in STAGES:
         print(f"{stage}: {_words(run_chunk(stage, names, standard, lake))}", flush=True)
-    return 0
 
 
 def publish(options: argparse.Namespace, lake: Lake) -> int:
@@ -126,13 +136,11 @@ def take_back(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
     from transforms.standard import load
     from transforms.take_back import take_back as take
-    from transforms.work import STAGES, run_chunk
 
     submission, standard = Submission.parse(options.submission), load()
     n_deliveries = take(lake, submission)
     print(f"{submission}: {n_deliveries} deliveries no longer count", flush=True)
-    for stage in STAGES:
-        print(f"{stage}: {_words(run_chunk(stage, [str(submission)], standard, lake))}", flush=True)
+    _run_stages([str(submission)], standard, lake)
     print("the next release is without them: python -m transforms publish")
     return 0
 

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from transforms.called import Words, breakdown, period
+from transforms.engine import rows_of
 from transforms.lake import write_text
 from transforms.periods import DAY, YEAR
 from transforms.render import HERE, render
@@ -98,9 +99,10 @@ def _facts(con: duckdb.DuckDBPyConnection, metric: Facts, words: Words, tiles: l
         return names.setdefault(key, len(names))
 
     found = con.execute(VALUES, [metric["metric"], main[1]]).fetchall()
+    order = {key: words.order(*key) for key in {(row[2], row[3]) for row in found}}
     rows = [
         [places[kind, place], no(breakdowns, by), no(categories, (by, category)), *numbers]
-        for kind, place, by, category, *numbers in sorted(found, key=lambda row: (row[2], words.order(row[2], row[3])))
+        for kind, place, by, category, *numbers in sorted(found, key=lambda row: (row[2], order[row[2], row[3]]))
         if (kind, place) in places
     ]
     series = [
@@ -154,7 +156,6 @@ def _headline(facts: Facts | None) -> Facts | None:
     whole = next((row for row in first if row[1] == 0), None)
     groups = [row for row in first if row[1] == facts["start"] != 0]
     return {
-        "place": facts["places"][0][2],
         "value": whole[5] if whole else None,
         "n_apart": sum(bool(row[8]) for row in groups),
         "n_shown": sum(row[5] is not None for row in groups),
@@ -175,9 +176,3 @@ def _embedded(facts: Facts) -> Any:
 
     text = json.dumps(facts, separators=(",", ":"), ensure_ascii=True)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def rows_of(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> list[Facts]:
-    found = con.execute(query, values or [])
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

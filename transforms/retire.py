@@ -24,7 +24,7 @@ def retire(standard: Standard, lake: Lake) -> dict[str, int]:
     state = read_state(lake)
     told = {(e.get("what"), e.get("content") or (e.get("provider"), e.get("period"), e.get("arrival")))
             for e in ledger.entries(lake) if e["event"] == EVENT}  # fmt: skip
-    for arrival in _without_use(state, int(settings["replaced_days"])):
+    for arrival in (one for one in _all(state) if _is_over(one, state, int(settings["replaced_days"]))):
         place = (arrival.submission.provider, arrival.submission.period, arrival.no)
         if ("copies", place) not in told:
             for path in _copies(standard, lake, arrival):
@@ -54,12 +54,8 @@ def _all(state: State) -> list[Arrival]:
     return [arrival for listed in state.arrivals.values() for arrival in listed]
 
 
-def _without_use(state: State, days: int) -> list[Arrival]:
-    """The deliveries that neither count nor wait, and came so long ago."""
-    return [arrival for arrival in _all(state) if _is_over(arrival, state, days)]
-
-
 def _is_over(arrival: Arrival, state: State, days: int) -> bool:
+    """Whether a delivery neither counts nor waits, and came so long ago."""
     in_force = {one.no for one in state.current(arrival.submission).values()}
     is_needed = arrival.outcome is None or arrival.no in in_force
     return not is_needed and date.fromisoformat(arrival.received_on) + timedelta(days=days) <= date.fromisoformat(
