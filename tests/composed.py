@@ -1,7 +1,8 @@
 """docker-compose.yml -> the same commands, environment, order and healthchecks as processes of this machine.
 
-Promise: what stands in the file is what is started. `Stack.places` is all that differs: addresses and paths. Left out is
-what only a container engine does: mounts, limits, networks, accounts of the operating system.
+Promise: what stands in the file is what is started. `Stack.placed` is all that differs: addresses and paths. Left out is
+what only a container engine does: mounts, limits and networks; and the account of the operating system, but for the parts
+that show pages, which have theirs where the test may give it, as root.
 """
 
 import contextlib
@@ -76,6 +77,7 @@ class Stack:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
         for name in (".", "tmp", "logs"):
             (folder / name).mkdir(exist_ok=True)
+        (folder / "tmp").chmod(0o1777)
         for name, config in self.compose["configs"].items():
             (folder / f"{name}.conf").write_text(self.placed((ROOT / config["file"]).read_text(encoding="utf-8")))
 
@@ -143,9 +145,14 @@ class Stack:
         options: dict[str, Any] = {}
         if part == "postgres":
             command, options = self.postgres(command)
-        if command[0] == "nginx" and os.geteuid() == 0:  # started by root, it would leave its account
-            command[-1] += " user root;"
-        with open(self.folder / f"{part}.log", "ab") as log:
+        log_path = self.folder / f"{part}.log"
+        log_path.touch()
+        if command[0] == "nginx" and os.geteuid() == 0:
+            user, group = map(int, service["user"].split(":"))
+            options = {"user": user, "group": group, "extra_groups": []}
+            os.chown(log_path, user, group)
+            command[-1] += "" if user else " user root;"  # started by root, it would leave its account
+        with open(log_path, "ab") as log:
             self.running[part] = subprocess.Popen(
                 command,
                 cwd=ROOT,

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.skipif(
 )
 ANNA, ZOE, STRANGER, NOBODY = "ZZ1.anna", "ZZ2.zoe", "ZZ9.sam", "everybody"
 PASSWORD = "correct horse"
+ACCOUNT = 54321 if os.geteuid() == 0 else os.geteuid()  # that owns the lake
 OWN = "/provider/ZZ1/2026-09/index.html"
 
 
@@ -33,7 +34,8 @@ def page(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="pages-", dir=os.environ.get("SCRATCH")))
+    made = Path(tempfile.mkdtemp(prefix="pages-"))
+    made.chmod(0o755)
     yield made
     shutil.rmtree(made, ignore_errors=True)
 
@@ -50,6 +52,7 @@ def lake(folder: Path) -> Lake:
         page(made.path("releases", number, "site", "index.html"), f"site {number}")
         page(made.path("releases", number, "open", "coverage.csv"), f"open {number}")
         page(made.path("releases", number, "protected", "protected.duckdb"), "secret mart")
+        made.path("releases", number, "protected").chmod(0o700)
         page(made.path("releases", number, "release.json"), "secret manifest")
     page(made.path("landing", "ZZ1", "patients.csv"), "secret patients")
     page(made.keys / "protected.key", "secret key")
@@ -58,7 +61,15 @@ def lake(folder: Path) -> Lake:
     made.path("provider", "ZZ1", "neighbour").symlink_to("../ZZ2")
     made.path("provider", "ZZ1", "patients.csv").symlink_to(made.path("landing", "ZZ1", "patients.csv"))
     made.path("releases", "1", "site", "mart").symlink_to("../protected/protected.duckdb")
+    owned(made.root)
     return made
+
+
+def owned(folder: Path) -> None:
+    """Give a folder to the account that the service runs as, when the test is root and may."""
+    if os.geteuid() == 0:
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, ACCOUNT, ACCOUNT, follow_symlinks=False)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +80,8 @@ def pages(folder: Path, lake: Lake) -> Iterator[Stack]:
     crypt = ["openssl", "passwd", "-6", PASSWORD]
     hashed = subprocess.run(crypt, check=True, capture_output=True, text=True).stdout.strip()
     write_secret(secrets / "provider_accounts", "\n".join(f"{who}:{hashed}" for who in (ANNA, ZOE, STRANGER, NOBODY)))
-    given = {"LAKE": str(lake.root), "KEYS": str(lake.keys), "SECRETS": str(secrets), "RUN_AS": "1:1"}
+    given = {"LAKE": str(lake.root), "KEYS": str(lake.keys), "SECRETS": str(secrets), "RUN_AS": f"{ACCOUNT}:{ACCOUNT}"}
+    owned(secrets)
     with stack(folder / "stack", given) as made:
         made.up("proxy")
         yield made
@@ -259,6 +271,18 @@ def test_nothing_is_said_without_encryption(pages):
 def test_guessing_a_password_is_slowed_down(pages):
     codes = [ask_once(pages, OWN, ANNA, password=f"guess {number}").status for number in range(160)]
     assert set(codes) == {401, 429}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can start somebody else's process")
+def test_what_shows_the_site_may_read_nothing_else(pages, lake):
+    uids = {part: {uid for one in pages.members(part) for uid in one.uids()} for part in pages.running}
+    assert uids == {"site": {65534}, "provider-pages": {ACCOUNT}, "proxy": {ACCOUNT}}
+    for path in (
+        lake.path("releases", "1", "protected", "protected.duckdb"),
+        lake.path("provider", "ZZ1", "index.html"),
+    ):
+        ended = subprocess.run(["cat", path], user=65534, group=65534, extra_groups=[], capture_output=True)
+        assert b"Permission denied" in ended.stderr and ended.stdout == b""
 
 
 def test_it_listens_where_it_is_meant_to_and_keeps_no_copy(pages):

@@ -5,6 +5,7 @@ One stack for all tests of this file, in their order: each leaves it whole.
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import tempfile
@@ -75,7 +76,12 @@ def production(folder: Path, lake: Lake) -> Iterator[Stack]:
     write_secret(secrets / "provider_accounts", "ZZ1.anna:{PLAIN}anna's own")
     for path in (folder, secrets):  # PostgreSQL's account reads its own password
         path.chmod(0o755)
-    given = {"LAKE": str(lake.root), "KEYS": str(lake.keys), "SECRETS": str(secrets), "RUN_AS": "1:1"}
+    given = {
+        "LAKE": str(lake.root),
+        "KEYS": str(lake.keys),
+        "SECRETS": str(secrets),
+        "RUN_AS": f"{os.geteuid()}:{os.getegid()}",
+    }
     with stack(folder / "stack", given | {"SWEEP_SECONDS": "20"}) as made:
         began = time.monotonic()
         made.up()
