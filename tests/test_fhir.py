@@ -55,7 +55,7 @@ WHOLE: dict[str, Any] = {
 def find(path: str, made: dict[str, Any]) -> str | None:
     """What a path finds in a resource."""
     source = f"(select $${json.dumps(made)}$$::json as resource)"
-    return duckdb.sql(fhirpath.query([path], [], source)).fetchone()[0]
+    return duckdb.sql(fhirpath.query([path], {}, source)).fetchone()[0]
 
 
 READINGS = [

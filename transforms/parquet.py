@@ -6,6 +6,7 @@ Promise: what is written fits into memory however wide its rows are.
 import duckdb
 
 CELLS = 4_000_000  # of one row group: wide rows, as many as narrow ones, are spilled before they are written
+DICTIONARIES = 1 << 28  # bytes, of all columns
 ROWS = 122_880  # what DuckDB takes by itself
 
 
@@ -16,5 +17,8 @@ def copy(con: duckdb.DuckDBPyConnection, query: str, target: object, fingerprint
     """
     n_rows = max(2, min(ROWS, CELLS // n_columns) // 2048) * 2048  # in whole vectors
     # A dictionary of identifiers is built in vain: giving up early takes a fifth off the time to write.
-    options = f"format parquet, row_group_size {n_rows}, dictionary_size_limit 2000, kv_metadata {{fingerprint: '{fingerprint}'}}"
+    # And room for one, a megabyte by itself, is taken for every column before there is anything to write.
+    room = min(1 << 20, max(1 << 12, DICTIONARIES // n_columns))
+    options = f"""format parquet, row_group_size {n_rows}, dictionary_size_limit 2000,
+                  string_dictionary_page_size_limit {room}, kv_metadata {{fingerprint: '{fingerprint}'}}"""
     return con.execute(f"copy ({query}) to '{target}' ({options})").fetchone()[0]

@@ -23,7 +23,8 @@ from transforms.sqltext import quoted, text
 
 CHUNK = 1 << 22
 LONGEST_LINE = 1 << 24  # of a resource, with its pictures
-MOST_COLUMNS = 16_384  # as many as a spreadsheet has; the widest extract that is known has some hundreds
+MOST_COLUMNS = 4_096  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
+TAKEN = ("file_row_number", "filename", "file_index")  # what the engine calls by these names when it reads a file again
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 # What encodings need is looked up now: in a process that is confined nothing can be imported.
@@ -31,16 +32,24 @@ for _name in ("utf-8-sig", "utf-16", "windows-1252", "latin-1"):
     codecs.lookup(_name)
 
 
+def be_still() -> None:
+    """End the threads that the engine begins when it is imported: a fork would have their locks and not them."""
+    duckdb.default_connection().execute("set threads = 1")
+
+
 @dataclass(frozen=True)
 class Engine:
-    """What the engine may use."""
+    """What the engine may use. What does not fit into memory it lays down beside what it writes, where all is as private."""
 
     threads: int
     memory: str
 
     def open(self, reads: Path, folder: Path | None = None) -> duckdb.DuckDBPyConnection:
-        """A database in memory that reads one file and writes below one folder; what does not fit into memory ends it."""
-        con = duckdb.connect(config={"threads": str(self.threads), "memory_limit": self.memory, "temp_directory": ""})
+        """A database in memory that reads one file and writes below one folder."""
+        spill = f"{folder}/spill" if folder else ""
+        con = duckdb.connect(
+            config={"threads": str(self.threads), "memory_limit": self.memory, "temp_directory": spill}
+        )
         con.execute("set autoinstall_known_extensions = false; set enable_progress_bar = false")
         con.execute(f"set allowed_paths = [{text(reads)}]")
         con.execute(f"set allowed_directories = [{text(f'{folder}/')}]" if folder else "select 1")
@@ -137,7 +146,7 @@ def distinct(names: Iterable[str], known: Iterable[str]) -> list[str]:
     theirs, what has none is called by its place."""
     names = list(names)
     exact = set(known) & set(names)
-    taken, found = {name.lower() for name in exact}, []
+    taken, found = {name.lower() for name in exact} | set(TAKEN), []
     for place, name in enumerate(names, start=1):
         if name in exact:
             exact.remove(name)
@@ -200,7 +209,10 @@ def resources(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: s
             if numbers := [row[place] for row in told if row[place]]:
                 return reason, f"line {min(numbers)}", 0
         unknown = sorted(set().union(*(row[0] for row in told)) - set(known))
-        query = fhirpath.query(paths, unknown, lines)
+        if len(paths) + len(unknown) > MOST_COLUMNS:
+            return "beyond_limits", "columns", 0
+        names = distinct([*paths, *unknown], paths)[len(paths) :]
+        query = fhirpath.query(paths, dict(zip(names, unknown, strict=True)), lines)
         return "", "", copy(con, query, folder / "parsed.parquet", mark, len(paths) + len(unknown))
     except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
         if line := re.search(r"Line: (\d+)", str(error)):
