@@ -185,6 +185,19 @@ add("cut inside a row", "unreadable_rows", GOOD[:-40])
 add("rows of nothing but bars", ACCEPTED, GOOD + "|" * (len(NAMES) - 1) + "\n", rows=ROWS + 1)
 add("the header twice", ACCEPTED, GOOD + GOOD.splitlines()[0] + "\n", rows=ROWS + 1)
 
+# The engine's message repeats the row, cut where it likes: found by spoiling.
+add(
+    "a long row of two bytes a letter that does not fit",
+    "unreadable_rows",
+    edited(3, lambda line: line + "|" + "ü" * 20_000),
+)
+add(
+    "a long row of three bytes a letter that does not fit",
+    "unreadable_rows",
+    edited(3, lambda line: line + "|" + "日" * 20_000),
+)
+add("a long row of odd length that does not fit", "unreadable_rows", edited(3, lambda line: line + "|x" + "ü" * 20_000))
+
 # Headers.
 add("columns in another order", ACCEPTED, text(people(names=NAMES[::-1])))
 add("a column twice", ACCEPTED, with_columns("SEX"))
@@ -377,6 +390,8 @@ resource("as they should be", ACCEPTED, lines())
 resource("with a mark", ACCEPTED, lines().encode("utf-8-sig"))
 resource("in utf-16", ACCEPTED, b"\xff\xfe" + lines().encode("utf-16-le"))
 resource("with blank lines", ACCEPTED, lines().replace("\n", "\n\n"))
+resource("lf and cr", "unreadable_rows", lines().replace("\n", "\n\r"))  # found by spoiling
+resource("cr in the middle", "unreadable_rows", lines().replace("}\n", "\r}\n", 1))
 resource("nothing but brackets", "unknown_layout", "[" * 200_000)
 resource("deep from the first line on", "unknown_layout", DEEP)
 resource(

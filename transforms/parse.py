@@ -24,6 +24,8 @@ from transforms.sqltext import quoted, text
 CHUNK = 1 << 22
 LONGEST_LINE = 1 << 24  # of a resource, with its pictures
 MOST_COLUMNS = 4_096  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
+# The last where the message itself, which repeats the row, was cut inside a character.
+UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 TAKEN = ("file_row_number", "filename", "file_index")  # what the engine calls by these names when it reads a file again
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
@@ -180,9 +182,8 @@ def table(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: str, 
     con = engine.open(source, folder)
     try:
         return "", "", copy(con, f"select {kept} from {reading}", folder / "parsed.parquet", mark, len(names))
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        line = re.search(r"Line: (\d+)", str(error))  # never the message: it repeats the row
-        return "unreadable_rows", f"line {line[1]}" if line else "", 0
+    except UNREADABLE as error:
+        return "unreadable_rows", line_of(error), 0
 
 
 def resources(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: str, kind: str, paths: list[str],
@@ -192,7 +193,7 @@ def resources(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: s
     source, is_whole = _as_utf8(source, folder, is_utf8)
     if not is_whole:
         return "binary_file", "", 0
-    con = engine.open(source, folder)
+    con, is_read = engine.open(source, folder), False
     # No control character stands in JSON, so that a column delimited by one is a whole line.
     reading = f"""read_csv({text(source)}, columns = {{line: 'VARCHAR'}}, delim = chr(31), quote = '', escape = '',
                   header = false, auto_detect = false, max_line_size = {LONGEST_LINE})"""
@@ -205,6 +206,7 @@ def resources(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: s
                        min(no) filter (is_whole and (resource ->> '$.resourceType') is distinct from {text(kind)})
                 from told group by elements"""
         ).fetchall()
+        is_read = True
         for reason, place in (("unreadable_rows", 1), ("other_resource", 2)):
             if numbers := [row[place] for row in told if row[place]]:
                 return reason, f"line {min(numbers)}", 0
@@ -214,9 +216,9 @@ def resources(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: s
         names = distinct([*paths, *unknown], paths)[len(paths) :]
         query = fhirpath.query(paths, dict(zip(names, unknown, strict=True)), lines)
         return "", "", copy(con, query, folder / "parsed.parquet", mark, len(paths) + len(unknown))
-    except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-        if line := re.search(r"Line: (\d+)", str(error)):
-            return "unreadable_rows", f"line {line[1]}", 0
+    except UNREADABLE as error:
+        if not is_read or line_of(error):
+            return "unreadable_rows", line_of(error), 0
         raise
 
 
@@ -224,6 +226,12 @@ def is_well(folder: Path, engine: Engine) -> bool:
     """Whether a sound file is read here: what stops every file is no fault of one."""
     (folder / "sound").write_text("a,b\n1,2\n", encoding="utf-8")
     return table(folder / "sound", folder, True, engine, "", ",", (), ()) == ("", "", 1)
+
+
+def line_of(error: Exception) -> str:
+    """The line that the engine names; never its message, which repeats the row."""
+    line = re.search(r"Line: (\d+)", str(error))
+    return f"line {line[1]}" if line else ""
 
 
 def latest_month(source: Path, engine: Engine, column: str, delimiter: str, formats: list[str]) -> str:
