@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -312,3 +313,11 @@ def test_no_call_is_refused_twice_or_is_one_that_reading_needs(machine):
     assert len(listed) == len(set(listed))
     needed = {"x86_64": {0, 1, 2, 3, 9, 11, 56, 202, 231, 257, 334}, "aarch64": {56, 57, 63, 64, 94, 98, 215, 220, 222}}
     assert not needed[machine] & set(listed)
+
+
+def test_only_what_runs_confined_interprets_what_was_sent():
+    """The operator's own files apart: the standard, postcodes, the national check's answer, and what reviewers decided."""
+    own = {"parse.py", "geography.py", "national.py", "faults.py", "review.py", "comparison.py"}
+    opening = re.compile(r"read_csv|read_json|sniff_csv|csv\.(Dict)?[rR]eader|zipfile|tarfile|openpyxl|read_excel")
+    files = [path for path in (ROOT / "transforms").glob("*.py") if not path.name.startswith("demo_")]
+    assert {path.name for path in files if opening.search(path.read_text(encoding="utf-8"))} <= own

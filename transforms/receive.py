@@ -41,7 +41,12 @@ class Refused(Exception):
 
 
 class ReceiveCrashed(Exception):
-    """Some deliveries were not looked at for a fault of ours; they are tried again the next time. Names no file."""
+    """Some deliveries could not be looked at for a fault of ours; they are tried again the next time. Names no file.
+    `counts`, of the others."""
+
+    def __init__(self, faults: list[str], counts: dict[str, int]):
+        super().__init__(f"{len(faults)} deliveries could not be received: {'; '.join(sorted(set(faults)))}")
+        self.counts = counts
 
 
 def drop_id(folder: Path) -> str:
@@ -116,7 +121,7 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
                 crashed.append(f"{type(error).__name__} in {ours(error)}")
             state = read_state(lake)
     if crashed:
-        raise ReceiveCrashed(f"{len(crashed)} deliveries could not be received: {'; '.join(sorted(set(crashed)))}")
+        raise ReceiveCrashed(crashed, counts)
     return counts
 
 
