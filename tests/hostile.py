@@ -545,6 +545,8 @@ add("_READY is a pipe", "not_ready", beside(lambda folder: os.mkfifo(folder / "_
 add(
     "_READY is a link", "not_ready", beside(lambda folder: (folder / "_READY").symlink_to("export.csv")), is_ready=False
 )
+add("_READY is a link to itself", "not_ready", beside(lambda folder: (folder / "_READY").symlink_to("_READY")),
+    is_ready=False)  # fmt: skip
 add("_READY is a link to a device", "not_ready", beside(lambda folder: (folder / "_READY").symlink_to("/dev/zero")),
     is_ready=False)  # fmt: skip
 add("no _READY", "not_ready", GOOD, is_ready=False)

@@ -1,8 +1,12 @@
 """Whatever is sent: one recorded outcome with words that help, within bounds, and neighbours go through."""
 
+import contextlib
 import hashlib
+import os
 import re
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,10 +18,11 @@ from tests.hostile import CASES, GOOD, PLAIN, ROWS, SLOW, SOMEBODY, Case
 from tests.lakes import events
 from tests.scanner import Scanner
 from tests.synthetic import deliver
+from transforms import apart as apart_module
 from transforms import ledger, work
 from transforms.lake import Lake
 from transforms.receive import receive
-from transforms.standard import load
+from transforms.standard import Standard, load
 
 NEIGHBOURS = [("ZZ2", "2019-01"), (PLAIN, "2019-01"), ("ZZ3", "2026-09")]  # before, among and after the others
 MAY_HOLD = ("landing", "received", "bronze", "validated", "quarantine", "harmonised", "results/value_count")
@@ -34,6 +39,7 @@ class Ran:
     places: dict[str, tuple[str, str]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
+    memory: int = 0  # the most that the processes which read files held together, in bytes
     same: set[str] = field(default_factory=set)  # submissions whose content is that of the plain file, in other clothes
 
     def outcomes(self, place: tuple[str, str]) -> list[dict]:
@@ -60,20 +66,49 @@ def lay(lake: Lake, cases: list[Case]) -> dict[str, tuple[str, str]]:
         folder = lake.path("landing", *place, f"{SOMEBODY.names[1]} {len(places)}")
         folder.mkdir(parents=True)
         case.make(folder)
-        if case.is_ready and not (folder / "_READY").exists():
+        if case.is_ready and not os.path.lexists(folder / "_READY"):
             (folder / "_READY").touch()
         places[case.name] = place
     return places
+
+
+@contextlib.contextmanager
+def watched(ran: Ran) -> Iterator[None]:
+    """Look every few moments how much memory the process holds that reads a file."""
+    over = threading.Event()
+
+    def look() -> None:
+        while not over.wait(0.02):
+            server = apart_module._server
+            with contextlib.suppress(OSError, AttributeError, ValueError):  # nothing is read just now
+                [child] = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[:1]
+                pages = int(Path(f"/proc/{child}/statm").read_text().split()[1])
+                ran.memory = max(ran.memory, pages * os.sysconf("SC_PAGE_SIZE"))
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield
+    finally:
+        over.set()
+        looking.join()
 
 
 def taken_through(folder: Path, cases: list[Case], is_whole: bool) -> Ran:
     """Every case and the neighbours through the stages; unless `is_whole`, what is the plain file once more is judged once,
     and pages are made for a few."""
     lake, standard = lakes.new_lake(folder), load()
-    ran, told = Ran(lake, lay(lake, cases)), set()
+    ran = Ran(lake, lay(lake, cases))
     for provider, period in NEIGHBOURS:
         deliver(lake.path("landing"), provider, period, {"pas_patient": 4}, name="good")
-    receive(standard, lake)
+    with watched(ran):
+        receive(standard, lake)
+        work_through(ran, standard, is_whole)
+    return ran
+
+
+def work_through(ran: Ran, standard: Standard, is_whole: bool) -> None:
+    lake, told = ran.lake, set()
     plain = ran.places.get("utf-8", ("", ""))
     names = {
         f"{provider}/{period}": (provider, period) for provider, period in (plain, *ran.places.values(), *NEIGHBOURS)
@@ -92,14 +127,13 @@ def taken_through(folder: Path, cases: list[Case], is_whole: bool) -> Ran:
         take("ingest", name)
         if not is_whole and place != plain and ran.bronze(place) and ran.bronze(place) == ran.bronze(plain):
             ran.same.add(name)
-        else:
+        elif not ran.outcomes(place):
             take("validate", name)
         outcome = (ran.outcomes(place) or [{}])[-1].get("reason", "accepted")
         if is_whole or outcome in PAGES - told:
             told.add(outcome)
             take("feedback", name)
         ran.seconds[name] = time.monotonic() - begun
-    return ran
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +186,10 @@ def test_none_was_a_fault_of_ours(ran):
     assert events(ran.lake, "crashed") == []
 
 
+def test_memory_is_bounded(ran):
+    assert 30_000_000 < ran.memory < 1_500_000_000
+
+
 def test_neighbours_go_through(ran):
     for place in NEIGHBOURS:
         assert [entry["event"] for entry in ran.outcomes(place)] == ["accepted"]
@@ -164,6 +202,14 @@ def test_nobody_is_named_by_what_became_of_them(ran, capsys):
     assert found == []
     assert Scanner([SOMEBODY]).text(capsys.readouterr().out) == []
     assert Scanner([SOMEBODY]).folder(ran.lake.path("bronze")), "they were there to be found"
+
+
+def test_what_wakes_us_looks_at_all_of_it_and_finds_nothing_new(ran):
+    from landing import finished, unknown
+
+    marks = finished(ran.lake)
+    assert len(marks) > 200
+    assert unknown(ran.lake, marks) == {}
 
 
 def test_nothing_is_left_of_what_could_not_be_read(ran):

@@ -7,6 +7,7 @@ memory, time and sizes. (Numbers are the kernel's: linux/landlock.h, linux/secco
 
 import contextlib
 import ctypes
+import errno
 import os
 import platform
 import resource
@@ -51,12 +52,20 @@ def _landlock() -> int:
     return max(0, libc.syscall(CREATE_RULESET, None, 0, 1))
 
 
+@cache
+def _filters() -> bool:
+    """Whether this kernel can filter the calls of this machine: it looks for a filter where there is none, or knows none."""
+    ctypes.set_errno(0)
+    libc.prctl(SECCOMP, FILTER, None, 0, 0)
+    return platform.machine() in MACHINE and ctypes.get_errno() == errno.EFAULT
+
+
 def lacks() -> list[str]:
     """What this machine cannot enforce of what is promised, in words for `status`."""
     missing = []
     if not _landlock():
         missing.append("files (this kernel has no Landlock)")
-    if platform.machine() not in MACHINE or libc.prctl(21, 0, 0, 0, 0) < 0:
+    if not _filters():
         missing.append("network and programs (no filter of calls for this machine)")
     return missing
 
@@ -73,7 +82,7 @@ def confine(folder: Path | None, reads: Iterable[Path], memory: int, seconds: in
     libc.capset(struct.pack("Ii", 0x20080522, 0), bytes(24))  # what root may do beyond its own files
     if _landlock():
         _close_files(folder, reads)
-    if platform.machine() in MACHINE:
+    if _filters():
         _refuse_calls()
 
 
