@@ -213,19 +213,19 @@ def _signal(child: int) -> int:
 
 
 def _work(limits: dict[str, int], question: bytes, writer: int) -> NoReturn:
-    """In the fork: confine it, then answer."""
+    """In the fork: confine it, then answer; whatever happens, it ends here."""
     try:
         os.setpgid(0, 0)
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
-        (module, name), values, reads, folder = pickle.loads(question)
-        function = getattr(importlib.import_module(module), name)
-        confine(Path(folder) if folder else None, map(Path, reads), **limits)
-        answer = json.dumps({"value": function(*values)})
-    except BaseException as error:  # noqa: BLE001  whatever it is, it is told without its words
-        answer = json.dumps(_told(error))
-    try:
+        try:
+            (module, name), values, reads, folder = pickle.loads(question)
+            function = getattr(importlib.import_module(module), name)
+            confine(Path(folder) if folder else None, map(Path, reads), **limits)
+            answer = json.dumps({"value": function(*values)})
+        except BaseException as error:  # noqa: BLE001  whatever it is, it is told without its words
+            answer = json.dumps(_told(error))
         whole = memoryview(answer.encode())
         while whole:
             whole = whole[os.write(writer, whole) :]

@@ -27,7 +27,7 @@ REFUSED = {
         "speak to anybody": (41, 53, 425),  # socket, socketpair, io_uring_setup
         "start a program or leave the group": (57, 58, 59, 322, 109, 112),  # fork, vfork, execve(at), setpgid, setsid
         "reach into others": (62, 101, 200, 310, 311, 424, 434, 438),  # kill, ptrace, tkill, process_vm_*, pidfd_*
-        "change owners, modes and times": (90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280, 452),
+        "change owners, modes, times and lengths": (76, 90, 91, 92, 93, 94, 132, 235, 260, 261, 268, 280, 452),
         "change attributes": (188, 189, 190, 197, 198, 199),
         "change the machine": (155, 165, 166, 169, 175, 246, 248, 250, 272, 298, 308, 313, 321),
     },
@@ -35,7 +35,7 @@ REFUSED = {
         "speak to anybody": (198, 199, 425),
         "start a program or leave the group": (221, 281, 154, 157),
         "reach into others": (117, 129, 130, 270, 271, 424, 434, 438),
-        "change owners, modes and times": (52, 53, 54, 55, 88, 452),
+        "change owners, modes, times and lengths": (45, 52, 53, 54, 55, 88, 452),
         "change attributes": (5, 6, 7, 14, 15, 16),
         "change the machine": (39, 40, 41, 97, 104, 105, 142, 217, 219, 241, 268, 273, 280),
     },

@@ -13,8 +13,9 @@ from transforms.engine import HERE, copy
 from transforms.ingest import engine_for
 from transforms.lake import Lake, install
 from transforms.objection_state import EMPTY, SHAPE, Facts, kept_file, read_state, sha256
-from transforms.receive import READY, Refused, is_file, manifest_of, take_file, today
+from transforms.receive import READY, manifest_of, today
 from transforms.recognise import container, head_of
+from transforms.sent import Refused, is_file, take_file
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard
 

@@ -13,7 +13,8 @@ from transforms import engine, keys, ledger
 from transforms.lake import Lake, UsageError, write_text
 from transforms.objection_list import take
 from transforms.objection_state import EMPTY, RECEIVED, REFUSED, Facts, State, read_state
-from transforms.receive import READY, Refused, is_file
+from transforms.receive import READY
+from transforms.sent import Refused, is_file
 from transforms.standard import Standard
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,6 +24,7 @@ from transforms.sqltext import quoted, text
 CHUNK = 1 << 22
 LONGEST_LINE = 1 << 24  # of a resource, with its pictures
 MOST_COLUMNS = 4_096  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
+WIDE = 500
 # The last where the message itself, which repeats the row, was cut inside a character.
 UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
 TAKEN = ("file_row_number", "filename", "file_index")  # what the engine calls by these names when it reads a file again
@@ -179,7 +180,8 @@ def table(source: Path, folder: Path, is_utf8: bool, engine: Engine, mark: str, 
     columns = "{" + ", ".join(f"{text(name)}: 'VARCHAR'" for name in names) + "}"
     options = "auto_detect = false, header = true, quote = '\"', escape = '\"', null_padding = false"
     reading = f"read_csv({text(source)}, columns = {columns}, delim = {text(delimiter)}, {options})"
-    con = engine.open(source, folder)
+    # Two threads would hold two pieces of each column at once.
+    con = (engine if len(names) < WIDE else replace(engine, threads=1)).open(source, folder)
     try:
         return "", "", copy(con, f"select {kept} from {reading}", folder / "parsed.parquet", mark, len(names))
     except UNREADABLE as error:

@@ -3,41 +3,29 @@
 Promise: landing is never changed; each delivery gets exactly one recorded outcome at the door, and none blocks another.
 """
 
-import codecs
 import contextlib
-import errno
 import hashlib
 import json
 import os
 import re
-import stat
 import time
 import traceback
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from transforms import keys, ledger, parse
 from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission, UsageError, install
 from transforms.recognise import recognise_head
+from transforms.sent import Refused, copy_file, is_file, is_folder, is_linked, is_open, opened
 from transforms.standard import Standard
 from transforms.take_back import take_back
 
 READY = "_READY"
 TAKE_BACK = "_WITHDRAW"  # a delivery that holds this file, and whatever else, takes its submission back
-CHUNK = 1 << 22
 LONGEST_MANIFEST = 1 << 22
-
-
-class Refused(Exception):
-    """A delivery cannot be taken in: a reason of outcomes.csv, and where."""
-
-    def __init__(self, reason: str, detail: str = ""):
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
 
 
 class ReceiveCrashed(Exception):
@@ -58,27 +46,6 @@ def drop_id(folder: Path) -> str:
     )
     place = (folder.parent.parent.name, folder.parent.name, folder.name)
     return hashlib.sha256(json.dumps([place, listing]).encode()).hexdigest()[:32]
-
-
-def is_folder(path: Path) -> bool:
-    return stat.S_ISDIR(path.lstat().st_mode)
-
-
-def is_file(path: Path) -> bool:
-    """Whether it is a file, and nothing that leads to one or acts like one: a link could lead to what is not the provider's."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return stat.S_ISREG(path.lstat().st_mode)
-    return False
-
-
-def is_linked(folder: Path) -> bool:
-    """Whether a delivery lies elsewhere than it says."""
-    return any(map(Path.is_symlink, (folder, folder.parent, folder.parent.parent)))
-
-
-def is_open(folder: Path) -> bool:
-    """Whether a delivery can be looked into."""
-    return not is_linked(folder) and os.access(folder, os.R_OK | os.X_OK)
 
 
 def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
@@ -202,23 +169,6 @@ def manifest_of(folder: Path) -> dict[str, Any]:
     return dict(manifest)
 
 
-@contextlib.contextmanager
-def opened(path: Path, where: str) -> Iterator[BinaryIO]:
-    """A file of a sender, to be read; nothing else that has been put into its place meanwhile. Raises Refused."""
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except PermissionError:
-        raise Refused("no_access", where) from None
-    except OSError as error:
-        if error.errno in (errno.ELOOP, errno.ENOENT, errno.ENXIO):
-            raise Refused("missing_file", where) from None
-        raise
-    with os.fdopen(handle, "rb") as reading:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise Refused("missing_file", where)
-        yield reading
-
-
 def _files(
     standard: Standard, lake: Lake, state: State, submission: Submission, folder: Path, manifest: dict[str, Any]
 ) -> list[dict[str, Any]]:
@@ -256,39 +206,6 @@ def _files(
                 copied.chmod(0o400)
                 install(copied, target)
     return list(found.values())
-
-
-def take_file(source: Path, target: Path) -> tuple[str, int, bool]:
-    """Copy a sender's file, as below."""
-    with opened(source, "file 1 of 1") as reading:
-        return copy_file(reading, target, "file 1 of 1")
-
-
-def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bool]:
-    """Copy, hash and test for UTF-8 in one pass with bounded memory. Raises Refused at the first sign that it is no text."""
-    digest, n_bytes, is_utf8, may_hold_nul = hashlib.sha256(), 0, True, None
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    reading.seek(0)
-    with open(target, "wb") as writing:
-        while chunk := reading.read(CHUNK):
-            if may_hold_nul is None:
-                may_hold_nul = chunk.startswith(parse.UTF_16)
-            if not may_hold_nul and b"\0" in chunk:
-                raise Refused("binary_file", where)
-            digest.update(chunk)
-            writing.write(chunk)
-            n_bytes += len(chunk)
-            if is_utf8 and not (chunk.isascii() and not decoder.getstate()[0]):
-                try:
-                    decoder.decode(chunk)
-                except UnicodeDecodeError:
-                    is_utf8 = False
-        if is_utf8:
-            try:
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                is_utf8 = False
-    return digest.hexdigest(), n_bytes, is_utf8
 
 
 def _is_current(state: State, submission: Submission, files: list[dict[str, Any]], delivery_id: str) -> bool:
