@@ -228,6 +228,14 @@ add("a cell of a megabyte", ACCEPTED, edited(3, lambda line: line.replace("Zoë"
 add("a cell of three megabytes", "unreadable_rows", edited(3, lambda line: line.replace("Zoë", "Z" * 3_000_000)))
 add("one line of 20 megabytes", "unknown_layout", "Z" * 20_000_000)
 add("a line of 20 megabytes below the header", "unreadable_rows", GOOD + "Z" * 20_000_000)
+# Of these the engine left the line out and said nothing, or gave up.
+add("a line of 40 megabytes at the end", "beyond_limits", lambda folder: endless(folder, 40 << 20), detail="line")
+add(
+    "a line of 40 megabytes inside",
+    "beyond_limits",
+    lambda folder: endless(folder, 40 << 20, "\n" + GOOD),
+    detail="line",
+)
 add("a million bars", ACCEPTED, GOOD + "|" * 1_000_000 + "\n", rows=ROWS + 1)
 
 # Empty.
@@ -560,14 +568,15 @@ add("a provider that is a pattern", "unknown_provider", GOOD, place=("*", "2026-
 
 
 # Those that take long.
-def endless(folder: Path, size: int) -> None:
+def endless(folder: Path, size: int, end: str = "") -> None:
     with open(folder / "export.csv", "w", encoding="utf-8") as handle:
         handle.write(GOOD)
         for _ in range(size >> 20):
             handle.write("Z" * (1 << 20))
+        handle.write(end)
 
 
-add("a line of a gigabyte", "unreadable_rows", lambda folder: endless(folder, 1 << 30), cases=SLOW)
+add("a line of a gigabyte", "beyond_limits", lambda folder: endless(folder, 1 << 30), cases=SLOW)
 add(
     "a bomb of ten gigabytes",
     "packed_file",

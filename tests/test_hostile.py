@@ -19,7 +19,7 @@ from tests.lakes import events
 from tests.scanner import Scanner
 from tests.synthetic import deliver
 from transforms import apart as apart_module
-from transforms import ledger, work
+from transforms import ledger, parse, work
 from transforms.lake import Lake
 from transforms.receive import receive
 from transforms.standard import Standard, load
@@ -261,3 +261,16 @@ ENCODINGS = {"utf-8": b"", "utf-8-sig": b"", "utf-16-le": b"\xff\xfe", "utf-16-b
 def test_the_same_rows_in_five_encodings_are_the_same_content(encoded, name):
     assert "ë" in GOOD and "ü" in GOOD
     assert encoded[name] == encoded["utf-8"]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "longest"),
+    [([b"aaa"], 3), ([b"a\nbb"], 2), ([b"a\nbb", b"bbb\nc"], 5), ([b"aa", b"aa", b"\n"], 4), ([b"a\r", b"\nbb\rc"], 1)],
+)
+def test_the_longest_line_is_known_whatever_the_pieces(pieces, longest):
+    """Between two pieces only: inside one a line is shorter than the piece."""
+    found, length = 0, 0
+    for piece in pieces:
+        most, length = parse.open_end(piece, length)
+        found = max(found, most, length)
+    assert found == longest

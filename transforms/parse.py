@@ -26,8 +26,16 @@ LONGEST_LINE = 1 << 24  # of a resource, with its pictures
 MOST_COLUMNS = 4_096  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
 WIDE = 500
 # The last where the message itself, which repeats the row, was cut inside a character.
-UNREADABLE = (duckdb.InvalidInputException, duckdb.ConversionException, UnicodeDecodeError)
+UNREADABLE = (
+    duckdb.InvalidInputException,
+    duckdb.ConversionException,
+    duckdb.NotImplementedException,
+    UnicodeDecodeError,
+)
 TAKEN = ("file_row_number", "filename", "file_index")  # what the engine calls by these names when it reads a file again
+# Of any line, in bytes: of one that is longer than what it reads at once the engine says nothing and leaves it out, or
+# gives up (seen from 32 MB on, at the end of a file and inside it).
+LONGEST_READ = 3 << 23
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 # What encodings need is looked up now: in a process that is confined nothing can be imported.
@@ -249,6 +257,14 @@ def latest_month(source: Path, engine: Engine, column: str, delimiter: str, form
         return str((found.fetchone() or [""])[0] or "")
     except duckdb.Error:
         return ""
+
+
+def open_end(piece: bytes, length: int) -> tuple[int, int]:
+    """How long the line that a piece of a file goes on with has become, and how long the one is that it leaves open."""
+    begin = min((at for at in (piece.find(b"\n"), piece.find(b"\r")) if at >= 0), default=-1)
+    if begin < 0:
+        return length + len(piece), length + len(piece)
+    return length + begin, len(piece) - 1 - max(piece.rfind(b"\n"), piece.rfind(b"\r"))
 
 
 def first_lines(handle: BinaryIO) -> bytes:

@@ -72,9 +72,11 @@ def take_file(source: Path, target: Path) -> tuple[str, int, bool]:
 
 
 def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bool]:
-    """Copy, hash and test for UTF-8 in one pass with bounded memory. Raises Refused at the first sign that it is no text."""
+    """Copy, hash and test for UTF-8 in one pass with bounded memory. Raises Refused at the first sign that it is no text, or
+    of a line without an end."""
     digest, n_bytes, is_utf8, may_hold_nul = hashlib.sha256(), 0, True, None
     decoder = codecs.getincrementaldecoder("utf-8")()
+    length = 0  # of the line that is not at its end
     reading.seek(0)
     with open(target, "wb") as writing:
         while chunk := reading.read(CHUNK):
@@ -82,6 +84,9 @@ def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bo
                 may_hold_nul = chunk.startswith(parse.UTF_16)
             if not may_hold_nul and b"\0" in chunk:
                 raise Refused("binary_file", where)
+            longest, length = parse.open_end(chunk, length)
+            if longest > parse.LONGEST_READ:
+                raise Refused("beyond_limits", f"{where}: line")
             digest.update(chunk)
             writing.write(chunk)
             n_bytes += len(chunk)
