@@ -230,7 +230,7 @@ def test_with_every_stage_and_every_page_it_is_the_same(tmp_path, monkeypatch):
     assert whole.faults == []
     for case in (*CASES, *SLOW):
         judge(whole, case)
-    assert Scanner([SOMEBODY]).folder(tmp_path, skip=[whole.lake.path(name) for name in MAY_HOLD]) == []
+    assert Scanner([SOMEBODY]).folder(whole.lake.root, skip=[whole.lake.path(name) for name in MAY_HOLD]) == []
 
 
 # The same rows.

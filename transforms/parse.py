@@ -23,7 +23,7 @@ from transforms.sqltext import quoted, text
 
 CHUNK = 1 << 22
 LONGEST_LINE = 1 << 24  # of a resource, with its pictures
-MOST_COLUMNS = 4_096  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
+MOST_COLUMNS = 2_048  # the widest extract that is known has some hundreds; each costs memory, however few its rows are
 WIDE = 500
 # The last where the message itself, which repeats the row, was cut inside a character.
 UNREADABLE = (
