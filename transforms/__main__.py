@@ -1,7 +1,7 @@
 """The command line: everything that the service does, with or without Airflow.
 
-Exit codes: 0 done, also when there was nothing to do; 2 usage; 10 faults in the standard; 12 a broken contract (the
-last good release stays); 13 keys.
+Exit codes: 0 done, also when there was nothing to do; 1 something failed or is busy; 2 usage; 10 faults in the standard;
+12 a broken contract (the last good release stays); 13 keys.
 """
 
 import argparse
@@ -29,26 +29,15 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.receive import ReceiveCrashed
     from transforms.work import StageCrashed
 
+    codes: dict[type[Exception], int] = {UsageError: 2, Faults: 10, ContractBroken: 12, KeyFault: 13}
+    failed = (ApartFault, BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, ReceiveCrashed, StageCrashed)
+    known: tuple[type[Exception], ...] = (*codes, *failed)
     options = parser(__doc__ or "").parse_args(arguments)
     try:
         return COMMANDS[options.command](options, Lake.from_environment()) or 0
-    except UsageError as error:
-        return _say(error, 2)
-    except Faults as error:
-        return _say(error, 10)
-    except ContractBroken as error:
-        return _say(error, 12)
-    except KeyFault as error:
-        return _say(error, 13)
-    except (ApartFault, BackupDamaged, Busy, EngineFault, LedgerDamaged) as error:
-        return _say(error, 1)
-    except (ObjectionsLost, ReceiveCrashed, StageCrashed) as error:
-        return _say(error, 1)
-
-
-def _say(error: Exception, code: int) -> int:
-    print(error, file=sys.stderr)
-    return code
+    except known as error:
+        print(error, file=sys.stderr)
+        return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
 def status(options: argparse.Namespace, lake: Lake) -> int:

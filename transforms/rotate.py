@@ -94,7 +94,7 @@ def needed(lake: Lake) -> dict[str, str]:
     from transforms.withdraw import MART
 
     found = {}
-    releases = {int(path.parent.parent.name) for path in lake.path("releases").glob(f"*/protected/{MART}")}
+    releases = {int(path.parent.parent.name) for path in lake.path("releases").glob(f"[0-9]*/protected/{MART}")}
     releases |= {int(path.parent.name) for path in lake.path("withdrawn").glob(f"*/{MART}")}
     in_use = {key_of(lake, number) for number in releases}
     objections = read_objections(lake)
