@@ -460,12 +460,13 @@ def ready(name: str, outcome: str, content: str | bytes, **more) -> None:
 
 WHO = SOMEBODY.names[1]
 ready("nothing but blanks", ACCEPTED, " \n")
-ready("rubbish", "bad_manifest", os.urandom(100) + b"\xff")
+ready("rubbish", "bad_manifest", bytes(range(255, 100, -1)))
 ready("somebody", "bad_manifest", WHO)
 ready("deep", "bad_manifest", "[" * 100_000)
 ready("deep in an object", "bad_manifest", '{"files":' * 100_000)
 ready("five megabytes", "bad_manifest", json.dumps({"files": [], "x": "y" * 5_000_000}))
-ready("utf-16", ACCEPTED, '{"files": []}'.encode("utf-16"))
+for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"):
+    ready(encoding, ACCEPTED, '{"files": []}'.encode(encoding))
 ready("a number", "bad_manifest", "9" * 5000)
 ready("files in an object", "bad_manifest", '{"files": {"name": "export.csv"}}')
 ready("a path", "bad_manifest", '{"files": [{"name": "../export.csv"}]}')

@@ -57,7 +57,9 @@ def apart(
     `n_bytes`, of what it reads: how long it may take, and how much it may write. Raises Unreadable, ApartFault.
     """
     limits = {
-        "memory": n_bytes_of(os.environ.get("MEMORY", "1GB")) * 3 // 2,
+        "memory": n_bytes_of(os.environ.get("MEMORY", "1GB"))
+        * 5
+        // 2,  # what is reserved: the engine touches less of it
         "seconds": int(os.environ.get("READ_SECONDS", "120")) + n_bytes // (2 * MB),
         "size": 4 * n_bytes + 256 * MB,
     }
