@@ -37,28 +37,20 @@ TAKEN = ("file_row_number", "filename", "file_index")  # what the engine calls b
 # gives up (seen from 32 MB on, at the end of a file and inside it).
 LONGEST_READ = 3 << 23
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-JSON_ENCODINGS = (
-    "utf-8",
-    "utf-8-sig",
-    "utf-16",
-    "utf-16-le",
-    "utf-16-be",
-    "utf-32",
-    "utf-32-le",
-    "utf-32-be",
-)  # json.loads
 UTF_32 = (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
-# What encodings need is looked up now: in a process that is confined nothing can be imported.
-for _name in ("utf-8-sig", "utf-16", "windows-1252", "latin-1"):
+# What encodings need, also those that JSON may have, is looked up now: in a process that is confined nothing can be imported.
+for _name in (
+    "utf-8-sig",
+    *(f"utf-{bits}{end}" for bits in (16, 32) for end in ("", "-le", "-be")),
+    "windows-1252",
+    "latin-1",
+):
     codecs.lookup(_name)
 
 
 def be_still() -> None:
-    """End the threads that the engine begins when it is imported: a fork would have their locks and not them. And know every
-    encoding that text in JSON may have: a reader that is confined could not load one any more."""
+    """End the threads that the engine begins when it is imported: a fork would have their locks and not them."""
     duckdb.default_connection().execute("set threads = 1")
-    for name in JSON_ENCODINGS:
-        codecs.lookup(name)
 
 
 @dataclass(frozen=True)
