@@ -51,7 +51,7 @@ def paths_read(text: str, layout: str) -> list[dict[str, str]]:
     con, paths = duckdb.connect(), [entry["column"] for entry in load().layouts[layout].columns]
     con.execute("create table sent (no integer, resource json)")
     con.executemany("insert into sent values (?, ?)", list(enumerate(text.splitlines())))
-    found = con.execute(query(paths, [], "(from sent order by no)")).fetchall()
+    found = con.execute(query(paths, {}, "(from sent order by no)")).fetchall()
     return [dict(zip(paths, (value or "" for value in row), strict=True)) for row in found]
 
 
