@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -35,6 +36,17 @@ PORTS = {
     "8443": "proxy",
 }
 MARK = "COMPOSED_PART"
+
+
+@contextlib.contextmanager
+def open_folder(name: str) -> Iterator[Path]:
+    """A folder that accounts which are not the test's own may enter too, and that is gone afterwards."""
+    made = Path(tempfile.mkdtemp(prefix=f"{name}-"))
+    made.chmod(0o755)
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def missing(*tools: str) -> list[str]:

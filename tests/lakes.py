@@ -202,9 +202,11 @@ def written_once(standard: Standard, folder: Path) -> int:
     return len(list(folder.rglob("*.html")))
 
 
-def hasten(monkeypatch) -> None:
-    """Judge by counts in this test, write equal pages once, and let no submission wait for its page: these have tests
-    of their own."""
+def hasten(monkeypatch, is_audited: bool = True) -> None:
+    """Judge by counts in this test, write equal pages once, and let no submission wait for its page; and where it is not
+    `is_audited`, publish without the audit: these have tests of their own."""
+    if not is_audited:
+        monkeypatch.setattr("transforms.publish.audit", lambda con, standard: 0)
     monkeypatch.setattr("transforms.duckdb_expectations.judge", judged_by_counts)
     monkeypatch.setattr("transforms.site.document", written_once)
     monkeypatch.setattr("transforms.work.owed", lambda standard, lake: [])

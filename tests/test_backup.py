@@ -19,14 +19,9 @@ from transforms.verify import verify
 STAGES = ("bronze", "validated", "quarantine", "results", "harmonised")
 
 
-def in_haste(patch) -> None:
-    lakes.hasten(patch)
-    patch.setattr(publish, "audit", lambda con, standard: 0)
-
-
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
-    in_haste(monkeypatch)
+    lakes.hasten(monkeypatch, is_audited=False)
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +29,7 @@ def pattern(tmp_path_factory) -> Lake:
     """A lake with a correction, a rejected delivery, decisions, lists and postcodes."""
     folder = tmp_path_factory.mktemp("pattern")
     with pytest.MonkeyPatch.context() as patch:
-        in_haste(patch)
+        lakes.hasten(patch, is_audited=False)
         return filled(lakes.new_lake(folder), folder / "postcodes.csv")
 
 

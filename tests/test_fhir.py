@@ -16,7 +16,7 @@ from transforms.check import check
 from transforms.demo_fhir import resource
 from transforms.lake import Lake
 from transforms.parse import LONGEST_LINE
-from transforms.recognise import columns_of, offered, recognise
+from transforms.recognise import columns_of, head_of, offered, recognise
 from transforms.standard import Standard, load
 
 LAYOUT = "fhir_patient"
@@ -304,7 +304,7 @@ def test_the_head_tells_what_a_layout_knows_and_does_not(tmp_path):
     assert {"id", "birthDate", "colour", "species"} <= set(columns)
     assert not {"photo", "resourceType", "cut"} & set(columns)
     (tmp_path / "f").write_text(text)
-    found = recognise(tmp_path / "f", load(), ["pas_patient", LAYOUT])
+    found = recognise(head_of(tmp_path / "f"), load(), ["pas_patient", LAYOUT])
     assert (found.reason, found.layout.name) == ("", LAYOUT)
     assert [name for name, _ in found.unmapped] == ["colour", "species"]
 
@@ -313,7 +313,7 @@ def test_without_an_id_nothing_tells_people_apart(tmp_path):
     (tmp_path / "f").write_text(
         json.dumps({"resourceType": "Patient", **{k: v for k, v in WHOLE.items() if k != "id"}})
     )
-    found = recognise(tmp_path / "f", load(), [LAYOUT])
+    found = recognise(head_of(tmp_path / "f"), load(), [LAYOUT])
     assert (found.reason, found.detail) == ("missing_column", "id")
 
 

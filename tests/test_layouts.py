@@ -55,7 +55,7 @@ def offer_of(folder: Path) -> dict:
 def test_a_file_is_recognised_as_its_own_layout_among_all(tmp_path, name):
     sent = deliver(tmp_path, PROVIDER, PERIOD, {name: 3})
     file = next(path for path in sent.path.iterdir() if path.name != "_READY")
-    found = recognise(file, load(), NAMES)
+    found = recognise(head_of(file), load(), NAMES)
     assert found.reason == ""
     assert found.layout.name == name
 
@@ -226,14 +226,14 @@ def test_a_small_service_may_leave_out_what_it_does_not_hold(tmp_path):
     standard = load()
     few = tmp_path / "few.csv"
     few.write_text("Your reference,Ethnicity,Language they speak\n1,Somali,Somali\n", encoding="utf-8")
-    assert recognise(few, standard, list(standard.layouts)).layout.name == "small_csv"
+    assert recognise(head_of(few), standard, list(standard.layouts)).layout.name == "small_csv"
     without = tmp_path / "without.csv"
     without.write_text("Ethnicity,Language they speak\nSomali,Somali\n", encoding="utf-8")
-    found = recognise(without, standard, list(standard.layouts))
+    found = recognise(head_of(without), standard, list(standard.layouts))
     assert (found.reason, found.detail) == ("missing_column", "Your reference")
     other = tmp_path / "other.csv"
     other.write_text("Ethnicity,Mood,Shoe size\nSomali,good,39\n", encoding="utf-8")
-    assert recognise(other, standard, ["small_csv"]).reason == "unknown_layout"
+    assert recognise(head_of(other), standard, ["small_csv"]).reason == "unknown_layout"
 
 
 def test_a_layout_of_pseudonyms_is_not_asked_for_check_digits_and_an_unknown_kind_of_number_is_refused(tmp_path):

@@ -4,18 +4,16 @@ import base64
 import contextlib
 import http.client
 import os
-import shutil
 import socket
 import ssl
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.composed import Stack, make_certificate, make_secrets, missing, stack, write_secret
+from tests.composed import Stack, make_certificate, make_secrets, missing, open_folder, stack, write_secret
 from transforms.lake import Lake, point
 
 pytestmark = pytest.mark.skipif(
@@ -34,10 +32,8 @@ def page(path: Path, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="pages-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("pages") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,7 @@ One stack for all tests of this file, in their order: each leaves it whole.
 import contextlib
 import json
 import os
-import shutil
 import signal
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -21,7 +19,7 @@ import psutil
 import psycopg2
 import pytest
 
-from tests.composed import Stack, make_certificate, make_secrets, missing, stack, wait_for, write_secret
+from tests.composed import Stack, make_certificate, make_secrets, missing, open_folder, stack, wait_for, write_secret
 from tests.synthetic import deliver
 from tests.test_airflow_end_to_end import command_line_tables, published_tables
 from transforms import keys, ledger
@@ -48,10 +46,8 @@ SECRETS = ["postgres_password", "redis_password", "jwt_secret", "api_secret_key"
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """A folder that PostgreSQL, which refuses to be root, may enter too."""
-    made = Path(tempfile.mkdtemp(prefix="production-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("production") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

@@ -13,14 +13,9 @@ from transforms.standard import load
 from transforms.verify import verify
 
 
-def in_haste(patch) -> None:
-    lakes.hasten(patch)
-    patch.setattr(publish, "audit", lambda con, standard: 0)
-
-
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
-    in_haste(monkeypatch)
+    lakes.hasten(monkeypatch, is_audited=False)
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +25,7 @@ def older(tmp_path_factory) -> Lake:
     deliver(made.path("landing"), "ZZ1", PERIOD, {"pas_patient": 30}, {"unrecognised": 3})
     deliver(made.path("landing"), "ZZ2", PERIOD, {"pas_patient": 10}, {"wrong_hash": True})
     with pytest.MonkeyPatch.context() as patch:
-        in_haste(patch)
+        lakes.hasten(patch, is_audited=False)
         lakes.run(load(), made, work.STAGES)
         publish.publish(load(), made)
     return made

@@ -20,15 +20,16 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from transforms.confine import confine, end
+from transforms.ours import line_of_ours
 
 MB = 1 << 20
 MOST = 64 * MB  # of an answer
+RESERVED = 2.5  # times what the engine may use: it reserves more than it touches, most of all on a busy machine
 BEYOND = {"MemoryError": "memory", "OutOfMemoryException": "memory", "RecursionError": "nesting"}
 BROKEN = ("InternalException", "FatalException", "SerializationException")  # the engine met what it thinks impossible
 
@@ -57,9 +58,7 @@ def apart(
     `n_bytes`, of what it reads: how long it may take, and how much it may write. Raises Unreadable, ApartFault.
     """
     limits = {
-        "memory": n_bytes_of(os.environ.get("MEMORY", "1GB"))
-        * 5
-        // 2,  # what is reserved: the engine touches less of it
+        "memory": int(n_bytes_of(os.environ.get("MEMORY", "1GB")) * RESERVED),
         "seconds": int(os.environ.get("READ_SECONDS", "120")) + n_bytes // (2 * MB),
         "size": 4 * n_bytes + 256 * MB,
     }
@@ -243,6 +242,4 @@ def _told(error: BaseException) -> dict[str, str]:
         return {"why": "died"}
     if getattr(error, "errno", 0) == errno.EFBIG or os.strerror(errno.EFBIG) in str(error):
         return {"why": "size"}
-    frames = traceback.extract_tb(error.__traceback__)
-    place = next((f for f in reversed(frames) if Path(f.filename).parent.name == "transforms"), frames[-1])
-    return {"fault": f"{kind} in {Path(place.filename).name}:{place.lineno}"}
+    return {"fault": f"{kind} in {line_of_ours(error)}"}

@@ -5,7 +5,6 @@ rebuilt from these by `run --all` and `publish`. Keys are never in it: they are 
 is of no use for linking, yet it holds what was sent: it belongs on an encrypted volume like the lake's own stages.
 """
 
-import hashlib
 import json
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms import keys, ledger
-from transforms.lake import Lake, UsageError, fsync, install, write_text
+from transforms.lake import Lake, UsageError, fsync, install, sha256, write_text
 
 KEPT = ("received", "objected", "judged", "geography")
 LOCKS = ("receive", "objections", "publish")  # what appends to the kept stages holds one of these
@@ -48,7 +47,7 @@ def backup(lake: Lake, to: Path) -> dict[str, int]:
         with ledger.lock(lake, "log", wait=True):
             copied[str(LOG)] = _copy(ledger.log_path(lake), to / LOG)
     n_lines = ledger.verify(Lake(to, lake.keys))
-    files = {name: sha256 for name, sha256 in (known | copied).items() if (lake.root / name).exists()}
+    files = {name: digest for name, digest in (known | copied).items() if (lake.root / name).exists()}
     gone = [path for path in _files(to, KEPT) if str(path.relative_to(to)) not in files]
     for path in gone:
         path.unlink()
@@ -70,7 +69,7 @@ def restore(lake: Lake, source: Path) -> dict[str, int]:
         raise BackupDamaged(f"{source} is no finished backup: run backup once more, or take the one before")
     manifest = _read_manifest(source)
     for name, wanted in manifest["files"].items():
-        if not (source / name).is_file() or _sha256(source / name) != wanted:
+        if not (source / name).is_file() or sha256(source / name) != wanted:
             raise BackupDamaged(f"{source / name} is not what was backed up: take the backup before")
     log = ledger.entries(Lake(source, lake.keys))
     if ledger.verify(Lake(source, lake.keys)) != manifest["n_lines"] or log[-1]["hash"] != manifest["last_hash"]:
@@ -127,9 +126,4 @@ def _copy(source: Path, target: Path) -> str:
     beside.unlink(missing_ok=True)
     shutil.copy2(source, beside)
     install(beside, target)
-    return _sha256(target)
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+    return sha256(target)

@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 from transforms import engine, fingerprint, ledger
 from transforms.arrivals import Arrival, State, read_state
 from transforms.beside import Held, judge_beside
-from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of
+from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography
 from transforms.lake import Lake, install, remove
 from transforms.maturity import days_after_due, first_received
+from transforms.parquet import copy
 from transforms.resolve import dated_by, declared
 from transforms.rules import Rule
 from transforms.sqlfolder import run_file, run_folder

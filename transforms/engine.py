@@ -5,7 +5,6 @@ Promise: SQL reads `validated.patient`, never a path; every stage is a schema, t
 
 import contextlib
 import os
-import traceback
 from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import chain
@@ -17,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.lake import Lake
-from transforms.parquet import copy as copy
+from transforms.ours import line_of_ours
 from transforms.standard import Standard
 
 HERE = Path(__file__).resolve().parent
@@ -239,10 +238,7 @@ def without_values(doing: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        ours = next((f for f in reversed(frames) if Path(f.filename).parent == HERE), frames[-1])
-        place = f"{Path(ours.filename).name}:{ours.lineno}"
-        raise EngineFault(f"{doing} failed in {place}: {type(error).__name__}") from None
+        raise EngineFault(f"{doing} failed in {line_of_ours(error)}: {type(error).__name__}") from None
 
 
 def fingerprint_of(path: Path) -> str:

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import duckdb
 
-from transforms.engine import add_table, connect, copy
+from transforms.engine import add_table, connect
 from transforms.faults import Reader
 from transforms.lake import Lake, UsageError, install
+from transforms.parquet import copy
 from transforms.standard import Standard
 
 TABLES = {

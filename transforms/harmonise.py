@@ -9,9 +9,10 @@ import duckdb
 
 from transforms import fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
-from transforms.engine import HERE, copy, fingerprint_of
+from transforms.engine import HERE, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
 from transforms.meaning import reviewed, say
+from transforms.parquet import copy
 from transforms.sqltext import text
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection

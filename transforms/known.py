@@ -11,9 +11,10 @@ from pathlib import Path
 
 import duckdb
 
-from transforms.engine import HERE, copy
+from transforms.engine import HERE
 from transforms.former import REMEMBERED, known_file
 from transforms.lake import Lake
+from transforms.parquet import copy
 from transforms.score import read_model
 from transforms.sqlfolder import run_file
 from transforms.sqltext import text

@@ -4,6 +4,7 @@ Promise: a reader sees a whole file or none. Every file is written beside its ta
 """
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
@@ -126,6 +127,12 @@ def install(source: Path, target: Path) -> None:
     fsync(source)
     os.replace(source, target)
     fsync(target.parent)
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's content."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def remove(target: Path) -> None:

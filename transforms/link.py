@@ -11,11 +11,12 @@ from typing import Any
 import duckdb
 
 from transforms import fingerprint, keys, ledger
-from transforms.engine import add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
+from transforms.engine import add_standard, add_table, add_views, connect, fingerprint_of, without_values
 from transforms.former import KEPT, REMEMBERED, keep, mark_of, providers, recall
 from transforms.join import kept, link_tables
 from transforms.known import add_known, compared_by, remind, write_known
 from transforms.lake import Lake
+from transforms.parquet import copy
 from transforms.receive import today
 from transforms.relink import relink
 from transforms.rotate import translate

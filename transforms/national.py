@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from transforms import engine, keys, ledger
-from transforms.engine import HERE, connect, copy
-from transforms.lake import Lake, UsageError, fsync, install
+from transforms.engine import HERE, connect
+from transforms.lake import Lake, UsageError, fsync, install, sha256
 from transforms.link import link
 from transforms.objecting import add_linked, add_objecting, to_check
-from transforms.objection_state import read_state, sha256
+from transforms.objection_state import read_state
+from transforms.parquet import copy
 from transforms.receive import today
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard

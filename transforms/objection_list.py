@@ -9,10 +9,11 @@ import duckdb
 
 from transforms import engine, keys, parse
 from transforms.apart import Unreadable, apart
-from transforms.engine import HERE, copy
+from transforms.engine import HERE
 from transforms.ingest import engine_for
-from transforms.lake import Lake, install
-from transforms.objection_state import EMPTY, SHAPE, Facts, kept_file, read_state, sha256
+from transforms.lake import Lake, install, sha256
+from transforms.objection_state import EMPTY, SHAPE, Facts, kept_file, read_state
+from transforms.parquet import copy
 from transforms.receive import READY, manifest_of, today
 from transforms.recognise import container, head_of
 from transforms.sent import Refused, is_file, take_file

@@ -3,13 +3,12 @@
 Promise: a pure function of the ledger's lines; and what is kept of a list in force is what was kept when it arrived.
 """
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from transforms import ledger
-from transforms.lake import Lake
+from transforms.lake import Lake, sha256
 from transforms.receive import today
 
 Facts = dict[str, Any]
@@ -72,11 +71,6 @@ def in_force(lake: Lake) -> list[Path]:
             )
         found.append(path)
     return found
-
-
-def sha256(path: Path) -> str:
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def permitted_file(lake: Lake, state: State) -> Path:

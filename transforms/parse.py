@@ -68,7 +68,8 @@ class Engine:
         )
         con.execute("set autoinstall_known_extensions = false; set enable_progress_bar = false")
         con.execute(f"set allowed_paths = [{text(reads)}]")
-        con.execute(f"set allowed_directories = [{text(f'{folder}/')}]" if folder else "select 1")
+        if folder:
+            con.execute(f"set allowed_directories = [{text(f'{folder}/')}]")
         con.execute("set enable_external_access = false; set lock_configuration = true")
         return con
 

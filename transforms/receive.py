@@ -9,7 +9,6 @@ import json
 import os
 import re
 import time
-import traceback
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,8 @@ from transforms import keys, ledger, parse
 from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission, UsageError, install
-from transforms.recognise import recognise_head
+from transforms.ours import line_of_ours
+from transforms.recognise import recognise
 from transforms.sent import Refused, copy_file, is_file, is_folder, is_linked, is_open, opened
 from transforms.standard import Standard
 from transforms.take_back import take_back
@@ -85,17 +85,11 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
             except ledger.Busy:  # a submission that is worked on is taken back the next time
                 pass
             except (OSError, ApartFault) as error:  # one delivery must not stop the others
-                crashed.append(f"{type(error).__name__} in {ours(error)}")
+                crashed.append(f"{type(error).__name__} in {line_of_ours(error)}")
             state = read_state(lake)
     if crashed:
         raise ReceiveCrashed(crashed, counts)
     return counts
-
-
-def ours(error: Exception) -> str:
-    """The line of ours at which something went wrong; the message could repeat a name of the provider's."""
-    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent == Path(__file__).parent]
-    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, identity: str) -> str:
@@ -187,7 +181,7 @@ def _files(
             where = f"file {position} of {len(present)}"
             copied = work / str(position)
             with opened(source, where) as reading:
-                head = recognise_head(parse.first_lines(reading), standard, layouts)
+                head = recognise(parse.first_lines(reading), standard, layouts)
                 if head.reason:
                     named = f", layout {head.layout.name}" if head.layout else ""
                     raise Refused(head.reason, f"{where}{named}" + (f": {head.detail}" if head.detail else ""))

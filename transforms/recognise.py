@@ -91,12 +91,7 @@ def known_elements(layout: Layout) -> set[str]:
     return {"resourceType"}.union(*roots, layout.drop, layout["ignore"] or ())
 
 
-def recognise(path: Path, standard: Standard, names: list[str]) -> Recognised:
-    """The layout among `names` that a file has."""
-    return recognise_head(head_of(path), standard, names)
-
-
-def recognise_head(head: bytes, standard: Standard, names: list[str]) -> Recognised:
+def recognise(head: bytes, standard: Standard, names: list[str]) -> Recognised:
     """The layout among `names` whose mapped columns a file of these first lines has most of. Every mandatory one must be
     there."""
     if not head.strip():

@@ -94,7 +94,7 @@ def install_release(
 
 def kept(lake: Lake) -> list[int]:
     """The numbers of the releases that are there."""
-    return sorted(int(path.name) for path in lake.path("releases").iterdir() if path.name.isdigit())
+    return sorted(int(path.name) for path in lake.path("releases").glob("*") if path.name.isdigit())
 
 
 def pinned(lake: Lake) -> set[int]:

@@ -10,11 +10,12 @@ from typing import Any
 
 import duckdb
 
-from transforms.engine import HERE, copy
+from transforms.engine import HERE
 from transforms.former import known_file, mark_of, providers
 from transforms.join import kept, link_tables
 from transforms.known import Rule, compared_by, mark, renew_known, write_known
 from transforms.lake import Lake
+from transforms.parquet import copy
 from transforms.sqlfolder import run_file
 from transforms.sqltext import text
 from transforms.standard import Standard

@@ -91,11 +91,10 @@ def needed(lake: Lake) -> dict[str, str]:
     """The file of each key that was replaced and kept aside -> what still needs it, "" when nothing does."""
     from transforms.objection_state import read_state as read_objections
     from transforms.release import current_number, key_of
-    from transforms.withdraw import MART
+    from transforms.withdraw import MART, numbers
 
     found = {}
-    releases = {int(path.parent.parent.name) for path in lake.path("releases").glob(f"[0-9]*/protected/{MART}")}
-    releases |= {int(path.parent.name) for path in lake.path("withdrawn").glob(f"*/{MART}")}
+    releases = set(numbers(lake)) | {int(path.parent.name) for path in lake.path("withdrawn").glob(f"*/{MART}")}
     in_use = {key_of(lake, number) for number in releases}
     objections = read_objections(lake)
     hashed = {key for entry in objections.lists.values() for key in entry["key_ids"]}

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow.parquet as pq
 
-from transforms import engine
 from transforms.arrivals import Arrival, File
 from transforms.faults import Row
+from transforms.parquet import copy
 from transforms.resolve import day_of, is_dated, meaning, set_meanings
 from transforms.rules import Rule
 from transforms.sqltext import quoted, sent_or_null, text
@@ -100,11 +100,11 @@ def shape(
     hashed = f"select *, hash({who}) as identity_a, hash('b', {who}) as identity_b from"
     kept = f"{hashed} (select {final} from judged where not coalesce({refused}, false))"
     n_columns = len(con.execute(f"describe {kept}").fetchall())
-    n_kept = engine.copy(con, kept, made.kept, mark, n_columns)
+    n_kept = copy(con, kept, made.kept, mark, n_columns)
     if record_rules:  # a quarantine that nobody is in says so; the rows are not looked through again for it
         rest = f"{hashed} (select {final} from judged where {refused})"
         nobody = f"from read_parquet('{made.kept}') limit 0"
-        engine.copy(con, nobody if n_kept == pq.read_metadata(bronze).num_rows else rest, made.refused, mark, n_columns)
+        copy(con, nobody if n_kept == pq.read_metadata(bronze).num_rows else rest, made.refused, mark, n_columns)
     return made
 
 

@@ -11,9 +11,10 @@ import duckdb
 
 from transforms import engine, fingerprint, keys, ledger
 from transforms.arrivals import Arrival, File, read_state
-from transforms.engine import copy, fingerprint_of, reuse
+from transforms.engine import fingerprint_of, reuse
 from transforms.ingest import bronze_file, bronze_fingerprint, relevant
 from transforms.lake import Lake, Submission, install, remove, write_text
+from transforms.parquet import copy
 from transforms.resolve import resolved_fingerprint
 from transforms.shape import Shaped, shape
 from transforms.sqltext import text

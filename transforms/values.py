@@ -9,9 +9,10 @@ import duckdb
 
 from transforms import engine, fingerprint
 from transforms.arrivals import Arrival, File
-from transforms.engine import copy, fingerprint_of
+from transforms.engine import fingerprint_of
 from transforms.ingest import bronze_file, bronze_fingerprint
 from transforms.lake import Lake, install
+from transforms.parquet import copy
 from transforms.resolve import declared, resolve
 from transforms.sqltext import sent_or_null, text
 from transforms.standard import Standard

@@ -17,6 +17,7 @@ from transforms.feedback import feedback, owed
 from transforms.harmonise import harmonise
 from transforms.ingest import bronze_file, bronze_fingerprint, ingest
 from transforms.lake import Lake, Submission
+from transforms.ours import line_of_ours
 from transforms.standard import Standard
 from transforms.validate import is_fresh, validate
 
@@ -114,7 +115,7 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
     crashed = []
     for name in names:
         submission = Submission.parse(name)
-        if stage != "ingest" and (_crashed_just_now(lake, submission) or not _is_ingested(lake, submission)):
+        if stage != "ingest" and _must_wait(lake, submission):
             continue
         try:
             counts = STAGES[stage](submission, standard, lake)
@@ -134,26 +135,29 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
     return totals
 
 
-def _crashed_just_now(lake: Lake, submission: Submission) -> bool:
-    """A submission whose earlier stage crashed in this round waits for its retry."""
-    crashes = read_state(lake).crashed.get(submission, [])
-    return bool(crashes) and datetime.now(UTC) < datetime.fromisoformat(crashes[-1]["at"]) + RETRY_AFTER[0]
-
-
-def _is_ingested(lake: Lake, submission: Submission) -> bool:
-    """Whether what waits to be judged has its copy. A task that was killed on the way there said nothing, and is no fault
-    of the stages that come after it: the submission waits for its next round."""
-    unjudged = [one for one in read_state(lake).arrivals.get(submission, []) if one.outcome is None]
-    return all(bronze_file(lake, arrival, file.layout).exists() for arrival in unjudged for file in arrival.files)
+def _must_wait(lake: Lake, submission: Submission) -> bool:
+    """A submission whose earlier stage crashed in this round waits for its retry; one whose copy is not there, for its next
+    round: a task that was killed on the way there said nothing, and is no fault of the stages that come after it."""
+    state = read_state(lake)
+    crashes = state.crashed.get(submission, [])
+    if crashes and datetime.now(UTC) < datetime.fromisoformat(crashes[-1]["at"]) + RETRY_AFTER[0]:
+        return True
+    unjudged = [one for one in state.arrivals.get(submission, []) if one.outcome is None]
+    return not all(bronze_file(lake, arrival, file.layout).exists() for arrival in unjudged for file in arrival.files)
 
 
 def _record_crash(lake: Lake, submission: Submission, stage: str, error: Exception) -> None:
     """Where it broke, without the message: a message can repeat a patient's value."""
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
-    ours = next(
-        (f"{f.filename.rsplit('/', 1)[-1]}:{f.lineno}" for f in reversed(frames) if "transforms" in f.filename), ""
-    )
     facts = {"provider": submission.provider, "period": submission.period, "stage": stage}
     number = read_state(lake).numbers.get(submission)
-    ledger.append(lake, "crashed", **facts, submission_no=number, error=type(error).__name__, place=place, ours=ours)
+    ledger.append(
+        lake,
+        "crashed",
+        **facts,
+        submission_no=number,
+        error=type(error).__name__,
+        place=place,
+        ours=line_of_ours(error),
+    )
