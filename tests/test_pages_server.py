@@ -218,6 +218,19 @@ def test_the_part_with_the_pages_asks_too_whose_they_are(pages):
     link.close()
 
 
+def test_the_proxy_by_itself_asks_whose_they_are(pages):
+    """With nobody behind it, what it would pass on is an error of its own; what it refuses is not passed on."""
+    pages.end("provider-pages")
+    try:
+        assert ask(pages, OWN, ANNA).status == 502
+        for path in ("/provider/ZZ2/", OWN.replace("ZZ1", "ZZ2"), "/provider/ZZ1/../ZZ2/index.html"):
+            assert ask(pages, path, ANNA).status == 404
+    finally:
+        pages.start("provider-pages")
+        pages.wait_healthy("provider-pages")
+    assert "scorecard of ZZ1" in ask(pages, OWN, ANNA).text
+
+
 def test_no_folder_is_listed(pages, lake):
     lake.path("provider", "ZZ1", "2026-08").mkdir(exist_ok=True)
     lake.path("releases", "1", "site", "empty").mkdir(exist_ok=True)

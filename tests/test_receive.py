@@ -17,6 +17,7 @@ from transforms import receive as receive_module
 from transforms.arrivals import read_state
 from transforms.lake import Lake
 from transforms.receive import receive
+from transforms.sent import Refused, opened
 from transforms.standard import load
 
 NEXT_YEAR = f"{date.today().year + 1}-01"
@@ -355,3 +356,15 @@ def test_what_is_exchanged_after_it_was_seen_is_not_opened(tmp_path, instead):
     with pytest.raises(receive_module.Refused) as refused, receive_module.opened(path, "file 1 of 1"):
         pass
     assert (refused.value.reason, refused.value.detail) == ("missing_file", "file 1 of 1")
+
+
+def test_what_is_put_into_a_file_s_place_meanwhile_is_not_opened(tmp_path):
+    """Between the look at a folder and the opening of a file in it a sender can put there what it likes."""
+    (tmp_path / "elsewhere.csv").write_text("SOMEBODY\n")
+    (tmp_path / "export.csv").symlink_to(tmp_path / "elsewhere.csv")
+    os.mkfifo(tmp_path / "pipe.csv")
+    for name in ("export.csv", "pipe.csv", "gone.csv"):
+        with pytest.raises(Refused, match="missing_file"), opened(tmp_path / name, "file 1 of 1"):
+            pass
+    with opened(tmp_path / "elsewhere.csv", "file 1 of 1") as handle:
+        assert handle.read() == b"SOMEBODY\n"
