@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transforms.crosscheck_codes import check_codes, check_maps, check_reasons, check_vocabularies
+from transforms.crosscheck_disclosure import check_disclosure
 from transforms.crosscheck_fields import check_fields, check_layout
 from transforms.crosscheck_measures import check_measures
 from transforms.crosscheck_rules import check_rules
@@ -35,6 +36,7 @@ def crosscheck(reader: Reader, standard: Standard) -> None:
     check_rules(reader, standard)
     check_metrics(reader, standard)
     check_measures(reader, standard)
+    check_disclosure(reader, standard)
     check_guidance(reader, standard)
 
 

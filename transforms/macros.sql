@@ -81,3 +81,18 @@ create or replace macro is_valid_on(day, valid_from, valid_to) as
 -- patient_key('ZZ1', '123') -> a UUID: a person at one provider, whichever table names them.
 create or replace macro patient_key(provider, local_id) as
     record_key(part(provider) || part('patient') || part(local_id));
+
+-- n_months('2026-09') -> 1; n_months('2026-Q3') -> 3; n_months('2025-10 to 2026-09') -> 12: how long a period is.
+create or replace macro n_months(period) as
+    case when period like '____-Q_' then 3 when period not like '% to %' then 1
+         else date_diff('month', strptime(left(period, 7), '%Y-%m'), strptime(right(period, 7), '%Y-%m')) + 1 end;
+
+-- first_month('2026-Q3') -> 2026-07-01; first_month('2025-10 to 2026-09') -> 2025-10-01.
+create or replace macro first_month(period) as
+    case when period like '____-Q_' then make_date(left(period, 4)::integer, 3 * right(period, 1)::integer - 2, 1)
+         else strptime(left(period, 7), '%Y-%m')::date end;
+
+-- quantity_key('numerator', 'coverage', 'sex', '2026-09', 'region', 'midlands', 'status', 'known') -> a number that stands
+-- for what is counted there, whichever table tells it and in whichever release.
+create or replace macro quantity_key(kind, told_in, metric, period, place_kind, place, breakdown, category) as
+    hash(kind, told_in, metric, period, place_kind, place, breakdown, category);

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 
+from transforms.disclose import FILES as OF_DISCLOSURE
 from transforms.engine import HERE, add_table
 from transforms.maturity import coverage, days_late, is_expected, sender
 from transforms.metrics import PLACES
@@ -26,7 +27,7 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
     _add_measures(con, standard)
     _add_deliveries(con, standard)
-    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure"))
+    run_folder(con, HERE / "measure", leave=("cell", "exact_measure", *OF_DISCLOSURE))
     con.execute(EMPTY)
     collected = {row[0] for row in con.execute("select distinct layout from linked.in_force").fetchall()}
     for name, metric in standard.metrics.items():

@@ -12,13 +12,15 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, release
+from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
-from transforms.disclose import disclose
+from transforms.disclose import CODE as OF_DISCLOSURE
+from transforms.disclose import disclose_beside, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography, directory
+from transforms.guidance import plain
 from transforms.lake import Lake, write_text
 from transforms.link import KEPT, link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
@@ -37,7 +39,7 @@ CODE = (
     "maturity.py",
     "tally.py",
     "metrics.py",
-    "disclose.py",
+    *OF_DISCLOSURE,
     "geography.py",
     "protected",
     "measure",
@@ -130,11 +132,17 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
-        facts |= disclose(con, standard)
+        before = earlier.earlier_cells(con, lake, secret)
+        is_held = is_held or (earlier.is_too_close(con) and _is_same_house(standard, lake))
+        counts, is_held = disclose_beside(con, standard, is_held=is_held)
+        facts |= counts
+        told = record(con, standard, before)
         _add_dictionary(con)
         run_folder(con, HERE / "open", is_database=True)
         audit(con, standard)
         changes.keep(con, is_held)
+        earlier.keep(con, is_held)
+        write_text(built / "open" / "disclosure.json", json.dumps(told, indent=1))
         _describe(con, standard, lake, built, number, mark)
         for table in _tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
@@ -156,9 +164,14 @@ def _build(standard: Standard, lake: Lake, built: Path, secret: str, number: int
 
 def _same_pages(standard: Standard, lake: Lake) -> Path | None:
     """The standard's pages in the current release, where they would say the same now: they are made of nothing else."""
-    made, pages = release.current_manifest(lake), lake.path("current", "site", "standard")
-    is_same = (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
-    return pages if is_same and pages.is_dir() else None
+    pages = lake.path("current", "site", "standard")
+    return pages if _is_same_house(standard, lake) and pages.is_dir() else None
+
+
+def _is_same_house(standard: Standard, lake: Lake) -> bool:
+    """Whether the current release was made by the standard and the code of today: what differs is the data's doing."""
+    made = release.current_manifest(lake)
+    return (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
 
 
 def is_open_held(standard: Standard, lake: Lake) -> bool:
@@ -270,18 +283,13 @@ def _describe(
         "code": fingerprint.code(*CODE),
         "engine": f"duckdb {duckdb.__version__}",
         "fingerprint": mark,
-        "disclosure": {k: v for k, v in standard.settings["disclosure"].items() if k != "__line__"},
+        "disclosure": plain(standard.settings["disclosure"]),
     }
     tables = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in _tables(con, "open")}
     counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in _tables(con, "protected")}
     add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
     facts["changes"] = changes.told(con, standard, lake)
     con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
-    disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
-        "sensitive": dict(facts["disclosure"].get("sensitive", {}))
-    }
-    disclosure["sensitive"].pop("__line__", None)
-    facts["disclosure"] = disclosure
     write_text(built / "release.json", json.dumps(facts | {"tables": tables}, indent=1))
     write_text(built / "protected" / "release.json", json.dumps(facts | {"inputs": inputs, "tables": counts}, indent=1))
     about = {k: str(v) for k, v in facts.items() if k not in ("disclosure", "changes")}

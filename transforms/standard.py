@@ -35,6 +35,7 @@ TABLES = {
     "index_items": "field threshold missing invalid source",
     "staleness": "field months review_on source",
     "national_vodim": "field vocabulary place pattern vodim source",
+    "margins": "table along whole part breakdown why",
 }
 SETTINGS = ("resolution", "disclosure", "scorecard", "publishing", "linkage/nhs_number")
 
