@@ -74,13 +74,19 @@ def narrow(
         if not len(active):
             return done
         places, begins = ranges(system.start, active)
-        who, is_part = system.quantity[places], system.sign[places] > 0
+        who, is_whole = system.quantity[places], np.flatnonzero(system.sign[places] < 0)
         # Each term of the sum lies between least and most; all others together say what is left for it.
-        least, most = np.where(is_part, low[who], -high[who]), np.where(is_part, high[who], -low[who])
+        least, most = low[who], high[who]
+        least[is_whole], most[is_whole] = -most[is_whole], -least[is_whole]
+        in_all_least, in_all_most = np.add.reduceat(least, begins[:-1]), np.add.reduceat(most, begins[:-1])
+        # Only a term that may vary by more than the sum leaves open can be narrowed.
+        varies = np.maximum.reduceat(most - least, begins[:-1]) > np.minimum(-in_all_least, in_all_most)
         lengths = np.diff(begins)
-        least -= np.repeat(np.add.reduceat(least, begins[:-1]), lengths)
-        most -= np.repeat(np.add.reduceat(most, begins[:-1]), lengths)
-        new_low, new_high = np.where(is_part, most, -least), np.where(is_part, least, -most)
+        at = np.flatnonzero(np.repeat(varies, lengths))
+        left_least = least[at] - np.repeat(in_all_least[varies], lengths[varies])
+        left_most = most[at] - np.repeat(in_all_most[varies], lengths[varies])
+        who, is_part = who[at], system.sign[places[at]] > 0
+        new_low, new_high = np.where(is_part, left_most, -left_least), np.where(is_part, left_least, -left_most)
         higher, lower = new_low > low[who], new_high < high[who]
         np.maximum.at(low, who[higher], new_low[higher])
         np.minimum.at(high, who[lower], new_high[lower])

@@ -15,7 +15,7 @@ from transforms.exact import uncertain
 
 QUANTITIES = """
 select q.kind, q.value, q.low, q.high, q.least_but_none, q.price, q.is_hidden, q.is_kept, q.is_free,
-       q.is_withdrawn
+       q.is_last, q.is_withdrawn
 from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
@@ -35,6 +35,9 @@ order by margin_no, quantity_no
 BIG = 1 << 23  # more quantities than are ever told; a price times this is still a whole number of the machine
 
 
+PATIENT_ROUNDS = 2
+
+
 class NotHidden(Exception):
     """Something that must be hidden can be worked out, and nothing is left to hide: the last good release stays."""
 
@@ -52,6 +55,7 @@ class Told:
     is_hidden: Array
     is_kept: Array  # it must keep enough possible values
     is_free: Array  # it may be hidden
+    is_last: Array  # it may be hidden where there is nothing else
     is_withdrawn: Array  # it is a part of few that are not broken down
     cells: Array  # a row per cell: numerator, denominator, rest
     system: Margins
@@ -97,7 +101,7 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     quantity = np.concatenate([added["quantity_no"], cells.ravel()])
     sign = np.concatenate([added["sign"], np.tile([1, -1, 1], len(cells))]).astype(np.int8)
     whole = {name: told[name].astype(np.int64) for name in ("value", "low", "high", "least_but_none", "price")}
-    flags = {name: told[name].astype(bool) for name in ("is_hidden", "is_kept", "is_free", "is_withdrawn")}
+    flags = {name: told[name].astype(bool) for name in ("is_hidden", "is_kept", "is_free", "is_last", "is_withdrawn")}
     system = collected(margin, quantity, sign, len(told["kind"]))
     return Told(kind=told["kind"], **whole, **flags, cells=cells, system=system, n_margins=n_margins,
                 no_limit=int(con.execute("select getvariable('no_limit')").fetchone()[0]))  # fmt: skip
@@ -107,6 +111,7 @@ def protect(told: Told, fewest: int) -> None:
     """Hide more, cheapest first, until every kept quantity has `fewest` possible values."""
     low, high = told.low.copy(), told.high.copy()
     of_quantity, of_margin = connected(told.system, len(told.value))
+    n_rounds = 0
     is_due = np.ones(max(of_quantity.max(initial=-1), of_margin.max(initial=-1)) + 1, dtype=bool)
     while True:
         _bound(told, low, high, is_due[of_quantity], np.flatnonzero(is_due[of_margin]))
@@ -115,8 +120,14 @@ def protect(told: Told, fewest: int) -> None:
             unsafe = uncertain(told, low, high, of_quantity, fewest)
         if not len(unsafe):
             return
-        chosen, left = complements(told, unsafe, low, high)
+        # One at a time hides least, and takes as many rounds as there are to hide: what is unsafe then is dealt with at once.
+        chosen, left = complements(told, unsafe, low, high, in_all=n_rounds > PATIENT_ROUNDS)
+        n_rounds += 1
         parts = below(told, left)
+        if not len(chosen) and not len(parts) and told.is_last.any():
+            told.is_free |= told.is_last & ~told.is_hidden
+            told.is_last[:] = False
+            chosen, left = complements(told, unsafe, low, high)
         if not len(chosen) and not len(parts):
             chosen, _ = complements(told, left, low, high, is_last_resort=True)
         if not len(chosen) and not len(parts):
@@ -170,9 +181,11 @@ def implied(told: Told, quantities: Array, low: Array, high: Array) -> tuple[Arr
 
 
 def complements(
-    told: Told, unsafe: Array, low: Array, high: Array, *, is_last_resort: bool = False
+    told: Told, unsafe: Array, low: Array, high: Array, *, in_all: bool = False, is_last_resort: bool = False
 ) -> tuple[Array, Array]:
     """For each unsafe quantity the cheapest that may be hidden, in the margin that says most of it; and those without one.
+
+    `in_all`: in every margin that says something.
 
     The last resort is a denominator, or what is in a margin that by itself says nothing.
     """
@@ -189,7 +202,7 @@ def complements(
     order = np.lexsort((cheapest, left, told.kind[member] == 1, ~says_something, owner))
     order = order[is_usable[order]]
     found, best = np.unique(owner[order], return_index=True)
-    return np.unique(cheapest[order[best]]), np.delete(unsafe, found)
+    return np.unique(cheapest[order if in_all else order[best]]), np.delete(unsafe, found)
 
 
 def below(told: Told, stuck: Array) -> Array:

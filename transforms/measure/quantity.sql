@@ -6,14 +6,17 @@ with gathered as (
            max(low) as low_of_all, min(high) as high_of_all, max(low) filter (is_hidden or release > 0) as low_of_hidden,
            min(high) filter (is_hidden or release > 0) as high_of_hidden,
            max(least_but_none) filter (not is_hidden) as least_but_none, count(*) as n_cells,
-           bool_or(release = 0) and not bool_or(value = 0 and category in (select category from standard.known_beforehand)) as is_free
+           bool_or(release = 0) as is_free,
+           bool_or(value = 0 and category in (select category from standard.known_beforehand)) as is_last
     from measure.told_count
     group by quantity
 ),
 told as (
     select quantity, kind, value, numerator_quantity, is_hidden,
            -- What could be read in an earlier release is not kept from anybody by hiding it now.
-           is_kept and not was_shown as is_kept, is_free and not was_shown and not is_hidden and kind < 2 as is_free,
+           is_kept and not was_shown as is_kept, is_free and not was_shown and not is_hidden and kind < 2 and not is_last as is_free,
+           -- Where the standard says that nobody is, to hide it hides little: only where there is nothing else.
+           is_free and not was_shown and not is_hidden and kind < 2 and is_last as is_last,
            -- What was not broken down stays so while a release that says it can be read.
            is_withdrawn,
            case when is_withdrawn then 0 when is_hidden then low_of_hidden else low_of_all end as low,
@@ -25,7 +28,7 @@ told as (
     union all by name
     -- A sum that no table tells, of which several margins are one: nobody knows it, and yet they are equal.
     select whole as quantity, any_value(kind) as kind, any_value(value) as value, whole as numerator_quantity, true as is_hidden,
-           false as is_kept, false as is_free, false as is_withdrawn, 0 as low, getvariable('no_limit') as high, 0 as least_but_none, 0 as price
+           false as is_kept, false as is_free, false as is_last, false as is_withdrawn, 0 as low, getvariable('no_limit') as high, 0 as least_but_none, 0 as price
     from measure.addend where is_untold and sign < 0 group by whole
 )
 select (row_number() over (order by quantity) - 1)::integer as quantity_no, * from told
