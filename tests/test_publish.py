@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -12,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import lakes
+from tests.cells import prepared
 from tests.lakes import PERIOD, events, replace
 from tests.pictures import picture, table
 from tests.records import chosen, resolved, with_records
@@ -25,10 +27,6 @@ from transforms.lake import Lake
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard, load
 from transforms.verify import verify
-
-CELL = """"table" varchar, metric varchar, period varchar, place_kind varchar, place varchar, breakdown varchar, category varchar,
-    numerator bigint, denominator bigint, n_people_numerator bigint, n_people_denominator bigint, n_people_difference bigint,
-    suppression varchar"""
 
 
 @dataclass
@@ -362,16 +360,22 @@ def test_a_group_is_the_one_that_is_valid_when_the_release_ends():
 # Disclosure.
 
 
+@cache
+def with_cells() -> tuple[duckdb.DuckDBPyConnection, Standard]:
+    standard = load()
+    return prepared(standard), standard
+
+
 def disclosed(*cells: tuple[int, int, int, int, int], suppression: str = "standard") -> list[tuple]:
     """(numerator, denominator, and how many people are in the numerator, the denominator and the rest) -> what is shown."""
-    con = duckdb.connect()
-    con.execute(f"create schema measure; create table measure.cell ({CELL})")
+    con, standard = with_cells()
+    con.execute("delete from measure.cell")
     for place, cell in enumerate(cells):
         con.execute(
             "insert into measure.cell values ('t', 'm', 'p', 'k', ?, 'b', 'c', ?, ?, ?, ?, ?, ?)",
             [str(place), *cell, suppression],
         )
-    disclose(con, load())
+    disclose(con, standard)
     query = "select status, numerator, denominator, share, share_low, share_high from measure.disclosed_cell order by place::integer"
     return con.execute(query).fetchall()
 

@@ -12,13 +12,14 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release
+from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
-from transforms.disclose import disclose
+from transforms.disclose import CODE as OF_DISCLOSURE
+from transforms.disclose import disclose, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography, directory
@@ -54,7 +55,7 @@ CODE = (
     "trend.py",
     "dictionary.py",
     "xmr.py",
-    "disclose.py",
+    *OF_DISCLOSURE,
     "geography.py",
     "protected",
     "measure",
@@ -150,7 +151,12 @@ def _build(
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
+        before = earlier.earlier_cells(con, lake)
+        is_held = is_held or (earlier.is_too_close(con) and _is_same_house(standard, lake))
+        if is_held:  # what is disclosed then is for nobody, and earlier releases do not matter to it
+            con.execute("delete from measure.earlier_cell")
         facts |= disclose(con, standard)
+        told = record(con, standard, before)
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
@@ -158,6 +164,8 @@ def _build(
         trend(con)
         audit(con, standard)
         changes.keep(con, is_held)
+        earlier.keep(con, is_held)
+        write_text(built / "open" / "disclosure.json", json.dumps(told, indent=1))
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
         describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
@@ -181,9 +189,14 @@ def _build(
 
 def _same_pages(standard: Standard, lake: Lake) -> Path | None:
     """The standard's pages in the current release, where they would say the same now: they are made of nothing else."""
-    made, pages = release.current_manifest(lake), lake.path("current", "site", "standard")
-    is_same = (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
-    return pages if is_same and pages.is_dir() else None
+    pages = lake.path("current", "site", "standard")
+    return pages if _is_same_house(standard, lake) and pages.is_dir() else None
+
+
+def _is_same_house(standard: Standard, lake: Lake) -> bool:
+    """Whether the current release was made by the standard and the code of today: what differs is the data's doing."""
+    made = release.current_manifest(lake)
+    return (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
 
 
 def is_open_held(standard: Standard, lake: Lake) -> bool:

@@ -46,6 +46,7 @@ TABLES = {
     "linkage/given_name_shares": "name share",
     "linkage/family_name_shares": "name share",
     "geography/pseudo_postcodes": "postcode place_status note",
+    "margins": "table along whole part breakdown why",
 }
 SETTINGS = (
     *("resolution", "disclosure", "scorecard", "publishing", "objections"),
