@@ -20,7 +20,7 @@ TABLES = (
 )
 ALONG = (
     *("breakdown", "nested", "cross", "place", "period", "denominator", "category", "first_word", "claim"),
-    *("same", "measures", "status", "people", "everybody", "known"),
+    *("equal", "measures", "status", "people", "everybody", "known"),
 )
 COUNTS = ("numerator", "denominator", "rest")
 # Kinds of places that cells are counted by, whatever the metrics name.
@@ -90,13 +90,13 @@ def _check_margins(reader: Reader, standard: Standard) -> None:
             known = (*PLACES, *KINDS)
         elif row["table"] == "provider_measure":
             known = tuple(measures)
-        if row["along"] in ("same", "known", "everybody"):
-            for said in [row["whole"], *([row["part"]] if row["along"] == "same" else [])]:
+        if row["along"] in ("equal", "known", "everybody"):
+            for said in [row["whole"], *([row["part"]] if row["along"] == "equal" else [])]:
                 if said.split()[0] not in COUNTS:
                     reader.fault(path, row[LINE], f"count '{said.split()[0]}' is not known", one_of(said, COUNTS))
-        if row["table"] == "metric_value" and row["along"] in ("same", "people"):
+        if row["table"] == "metric_value" and row["along"] in ("equal", "people"):
             known = (*standard.metrics, *COUNTS)
-            named = row["whole"].split() + (row["part"].split() if row["along"] == "same" else [])
+            named = row["whole"].split() + (row["part"].split() if row["along"] == "equal" else [])
         if row["along"] == "known":
             known, named = (*standard.metrics, *COUNTS, *standard.characteristics()), row["whole"].split()
             named.append(row["breakdown"])

@@ -15,7 +15,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from transforms.bounds import Array, ranges
 
 if TYPE_CHECKING:
-    from transforms.secondary import Told
+    from transforms.quantities import Told
 
 ROOM = 24  # with so much room in each of its margins a count has never been found to be unsafe (tests)
 SIZES = (60, 400, 2000)  # quantities that may move at once

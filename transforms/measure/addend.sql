@@ -61,7 +61,7 @@ upward as (
     select p.numerator_key, p.release, m.margin_no, m.part as by_what,
            quantity_key('numerator', p.own_table, split_part(m.whole, ' ', 2), p.period, p.place_kind, p.place, p.breakdown, p.category) as whole_key,
            split_part(m.part, ' ', 1) || ' of ' || split_part(m.whole, ' ', 1) as counts
-    from part as p join standard.margin as m on m."table" = p.own_table and m.along = 'same' and p.metric = split_part(m.part, ' ', 2)
+    from part as p join standard.margin as m on m."table" = p.own_table and m.along = 'equal' and p.metric = split_part(m.part, ' ', 2)
     union all by name
     -- Several measures of the same records are, together, all of them.
     select p.numerator_key, p.release, m.margin_no, 'measures' as by_what,
