@@ -139,7 +139,7 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
     )
     return same.astype(np.int64), {
         "kind": together(np.maximum, told["kind"], 0),
-        "value": together(np.maximum, told["value"], 0),
+        "value": together(np.maximum, told["value"], np.iinfo(np.int64).min),
         "low": np.where(is_withdrawn, low_before, together(np.maximum, low, 0)),
         "high": np.where(is_withdrawn, high_before, together(np.minimum, high, far)),
         "low_before": low_before,
