@@ -14,6 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
+SMALL = (
+    ("replaced", "  3,000 records sent again, changed"),
+    ("new", "  3,000 of a new practice"),
+    ("more", "  a few more of a large provider"),
+)
 STAGES = ("receive", "ingest", "validate", "feedback", "harmonise")
 
 
@@ -68,19 +73,21 @@ def main() -> None:
 
 
 def linking(folder: Path, sizes: list[int]) -> None:
-    """Print what linking costs: everybody at once, and a small submission after that."""
+    """Print what linking costs: everybody at once, and small submissions after that, also as a share of everybody at once."""
     print("linking, three records a person; seconds are of the clock, and of both cores together\n")
-    print(f"{'':34}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'pairs':>12}{'precision':>11}{'recall':>8}")
+    print(f"{'':38}{'seconds':>9}{'cpu':>9}{'of all':>8}{'peak MB':>9}{'pairs':>12}{'precision':>11}{'recall':>8}")
+    whole = 0.0
     for people in sizes:
-        for what, title in (("make", ""), ("all", f"{people:,} people"), ("more", "one more small submission")):
+        for what, title in (("make", ""), ("all", f"{people:,} people"), *SMALL):
             command = [sys.executable, "-m", "bench.linking", str(folder / f"linked-{people}"), str(people), what]
             done = subprocess.run(command, env={**os.environ, "THREADS": "2"}, capture_output=True, text=True)
             if done.returncode:
                 sys.exit(f"linking {people} failed:\n{done.stderr[-2000:]}")
             if title:
                 found = json.loads(done.stdout.splitlines()[-1])
-                numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['megabytes']:9.0f}{found['pairs']:12,}"
-                print(f"{title:34}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
+                whole = found["cpu"] if what == "all" else whole
+                numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['cpu'] / whole:8.1%}{found['megabytes']:9.0f}{found['pairs']:12,}"
+                print(f"{title:38}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
         shutil.rmtree(folder / f"linked-{people}")
     print()
 

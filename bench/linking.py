@@ -1,4 +1,4 @@
-"""Link invented people in a process of its own: prints a line of JSON for the whole, and one for a small submission more.
+"""Link invented people in a process of its own: prints a line of JSON for the whole, and one for each small submission more.
 
 Numbers are outside the range that is never issued where that is too small. Who is who is known, so quality is told too.
 """
@@ -19,14 +19,29 @@ from transforms.link import link
 from transforms.standard import load
 
 PERIOD, LAYOUT, SEED = "2026-09", "pas_patient", 77
-LATE = "hash(local_patient_id) % 100 = 0 and submission_no = 1"  # one in a hundred records of one provider come later
+LATE = "hash(local_patient_id) % 100 = 0 and submission_no = 1"  # one in a hundred records of one large provider come later
+SMALL = 3_000  # records that two small practices have
+REPLACING, NEW = "ZP023", "ZP024"  # one sends all of its records again, changed; the other sends for the first time
+OF = {REPLACING: "ZP001", NEW: "ZP002"}  # whose records they are in the invented population
+# What each has sent when everybody is linked first, and after each small submission.
+SENT = {
+    "all": f"not ({LATE}) and provider <> '{NEW}' and not (provider = '{REPLACING}' and hash(local_patient_id) % 20 = 0)",
+    "replaced": f"not ({LATE}) and provider <> '{NEW}'",
+    "new": f"not ({LATE})",
+    "more": "true",
+}
 
 
 def make(folder: Path, people: int) -> duckdb.DuckDBPyConnection:
     """Table `harmonised`: three records of everybody, and whose they are."""
     con = duckdb.connect(config={"threads": 2, "memory_limit": "6GB"})
     con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
-    con.register("given", records(SEED, census(people), many_names=True))
+    con.register("sent", records(SEED, census(people), many_names=True))
+    taken = " ".join(f"when place <= {SMALL} and provider = '{whose}' then '{code}'" for code, whose in OF.items())
+    con.execute(f"""
+        create table given as
+        with placed as (select *, row_number() over (partition by provider order by hash(local_patient_id)) as place from sent)
+        select * exclude place replace (case {taken} else provider end as provider) from placed""")
     con.execute("""
         create table harmonised as
         select dense_rank() over (order by provider)::integer as submission_no, provider, '2026-09' as period,
@@ -36,17 +51,21 @@ def make(folder: Path, people: int) -> duckdb.DuckDBPyConnection:
                clean_postcode(postcode) as postcode, gp_practice_code, null::date as registered_on, null::date as deregistered_on,
                null::varchar as exclusion, 1::bigint as n_records, person_no as true_no, is_borrowed
         from given""")
-    con.unregister("given")
+    con.unregister("sent")
     return con
 
 
-def send(con: duckdb.DuckDBPyConnection, lake: Lake, where: str) -> None:
-    """The submissions' harmonised files, with the records that have come by now."""
-    for (provider,) in con.execute("select distinct provider from harmonised order by 1").fetchall():
+def send(con: duckdb.DuckDBPyConnection, lake: Lake, when: str) -> None:
+    """The submissions' harmonised files, with the records that have come by then; who replaces, changes some of them."""
+    is_old = f"provider = '{REPLACING}' and hash(local_patient_id) % 30 = 0 and {when == 'all'}"
+    for (provider,) in con.execute(
+        f"select distinct provider from harmonised where {SENT[when]} order by 1"
+    ).fetchall():
         target = lake.current_file("harmonised", "patient", Submission(provider, PERIOD), LAYOUT)
         target.parent.mkdir(parents=True, exist_ok=True)
-        query = f"select * exclude (true_no, is_borrowed) from harmonised where provider = '{provider}' and {where}"
-        mark = con.execute(f"select count(*) from ({query})").fetchone()[0]
+        query = f"""select * exclude (true_no, is_borrowed) replace (if({is_old}, null, postcode) as postcode) from harmonised
+                    where provider = '{provider}' and {SENT[when]}"""
+        mark = con.execute(f"select concat_ws('-', count(*), sum(hash(p))) from ({query}) as p").fetchone()[0]
         con.execute(f"copy ({query}) to '{target}' (format parquet, kv_metadata {{fingerprint: '{mark}'}})")
 
 
@@ -85,12 +104,12 @@ def main() -> None:
     if sys.argv[3] == "make":
         con = make(folder, people)
         con.execute(f"copy harmonised to '{folder / 'people.parquet'}' (format parquet)")
-        send(con, lake, f"not ({LATE})")
+        send(con, lake, "all")
         return
     con = duckdb.connect(config={"threads": 2, "memory_limit": "4GB"})
     con.execute(f"create view harmonised as from read_parquet('{folder / 'people.parquet'}')")
-    if sys.argv[3] == "more":
-        send(con, lake, "true")
+    if sys.argv[3] != "all":
+        send(con, lake, sys.argv[3])
     found = measured(lambda: link(standard, lake))
     print(json.dumps(found | quality(con, lake)))
 

@@ -45,7 +45,7 @@ def publish() -> dict[str, int | None]:
     from transforms.publish import publish
     from transforms.standard import load
 
-    return publish(load(), Lake.from_environment())
+    return publish(load(), Lake.from_environment(), is_asked=False)
 
 
 @task

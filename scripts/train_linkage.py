@@ -177,8 +177,8 @@ def from_invented() -> None:
     """The model of this service, and how common names are."""
     from tests import linkage_records
     from tests.linkage_population import census, records
-    from transforms.link import CLUSTERED, WEIGHED
-    from transforms.link import FOLDER as FILES
+    from transforms.join import CLUSTERED, WEIGHED
+    from transforms.join import FOLDER as FILES
     from transforms.sqlfolder import ordered, run_file
 
     con = linkage_records.database()

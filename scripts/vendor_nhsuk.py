@@ -18,7 +18,7 @@ from pathlib import Path
 PAGES = Path(__file__).resolve().parent.parent / "transforms" / "pages"
 CLASS = re.compile(r"\.((?:nhsuk|app)-[\w-]+)")
 # Elements that no page of ours has; their rules name no class and would stay.
-ABSENT = re.compile(r"\b(button|input|select|textarea|iframe|video|img|label)\b")
+ABSENT = re.compile(r"\b(button|input|textarea|iframe|video|img)\b")
 
 
 def main(package: Path) -> None:

@@ -11,15 +11,16 @@ import uuid
 from html.parser import HTMLParser
 
 import duckdb
+import pyarrow as pa
 import pytest
 
 from tests.lakes import copied_standard
 from tests.synthetic import deliver
-from transforms import keys
+from transforms import issue_files, keys
 from transforms.engine import fixed_shapes
 from transforms.feedback import FILES, feedback, owed
 from transforms.ingest import ingest
-from transforms.issues import safe, squeeze
+from transforms.issues import safe
 from transforms.lake import Lake, Submission
 from transforms.receive import receive
 from transforms.render import per_cent, render
@@ -86,18 +87,36 @@ def test_every_failing_record_is_an_issue(sent):
     assert len(issues(lake, "ZZ1")) == sum(told.values())
 
 
-def test_the_list_for_spreadsheets_is_whole_however_long_it_is(monkeypatch, tmp_path):
-    """It is pressed in pieces; every reader of gzip reads them as one."""
-    monkeypatch.setattr("transforms.issues.PIECE", 100)
-    text = "line,rule\n" + "".join(f"{n},patient.birth_date.present\n" for n in range(5000))
-    (tmp_path / "issues.csv").write_text(text, encoding="utf-8")
-    squeeze(tmp_path / "issues.csv", tmp_path / "issues.csv.gz")
-    assert gzip.decompress((tmp_path / "issues.csv.gz").read_bytes()).decode() == text
-    assert duckdb.sql(f"select count(*), max(line) from read_csv('{tmp_path}/issues.csv.gz')").fetchone() == (
-        5000,
-        4999,
-    )
-    assert not (tmp_path / "issues.csv").exists()
+def test_both_lists_say_the_same_however_long_they_are_and_whatever_a_name_holds(tmp_path):
+    """They are written in pieces; every reader of gzip reads them as one, and csv of Python reads what its own writer wrote."""
+    named = [
+        ("patients", 'Date, of "birth"', "patient.birth_date.present"),
+        ("visits", "two\nlines", "a"),
+        ("visits", "", "b"),
+    ]
+    rows = [(n % 3, n // 3 + 1, (n % 5) % 4, n % 3) for n in range(3000)]
+    columns = [pa.array(column, pa.int32()) for column in zip(*rows, strict=True)]
+    numbers = pa.table(columns, names=["place", "line", "cause", "since"])
+    issue_files.write_files(numbers.to_reader(max_chunksize=700), named, tmp_path)
+    wanted = [
+        (
+            named[place][0],
+            line,
+            line + 1,
+            *named[place][1:],
+            ["", *(name for *_, name in named)][cause],
+            ["", "new", "open"][since],
+        )
+        for place, line, cause, since in rows
+    ]
+    assert duckdb.sql(f"from read_parquet('{tmp_path}/issues.parquet')").fetchall() == wanted
+    with gzip.open(tmp_path / "issues.csv.gz", "rt", encoding="utf-8", newline="") as handle:
+        header, *told = csv.reader(handle)
+    assert header == ["file_role", "line", "line_in_file", "column", "rule", "because_of", "since"]
+    assert told == [[str(cell) for cell in row] for row in wanted]
+    before = (tmp_path / "issues.csv.gz").read_bytes()
+    issue_files.write_files(numbers.to_reader(max_chunksize=700), named, tmp_path)
+    assert (tmp_path / "issues.csv.gz").read_bytes() == before
 
 
 def test_a_row_that_follows_from_another_rule_names_it(standard, sent):

@@ -215,7 +215,7 @@ def con(standard, everybody, happened):
         set variable latest_period = '{LATEST}'; set variable rolling_to = date '{END}';
         create table linked.in_force (layout varchar)""")
     add_table(con, "standard.period", periods(LATEST))
-    measure._add_measures(con, standard)
+    measure.add_measures(con, standard)
     placed = [
         {"person_no": p["person_no"], "local_authority_code": p["local_authority"], "lsoa21_code": p["lsoa"], "has_died": False,
          "icb_of_residence": p["icb_of_residence"] if p["region"] else None, "place_status": p["icb_of_residence"],

@@ -524,16 +524,6 @@ def test_of_former_lists_nothing_is_kept(bare):
     assert len(list(bare.path("objected", "list").iterdir())) == 1
 
 
-def test_nobody_is_sent_back_to_a_release_that_holds_them(lake):
-    standard = load()
-    assert withdraw.may_return(standard, lake, 1)
-    send(lake, by_number(3))
-    publish.publish(standard, lake)
-    assert withdraw.may_return(standard, lake, 2)
-    assert not withdraw.may_return(standard, lake, 1)
-    assert not withdraw.may_return(standard, lake, 77)
-
-
 @pytest.mark.parametrize("at", ["transforms.withdraw.ledger.append", "transforms.withdraw.install"])
 def test_after_a_crash_what_holds_them_is_withdrawn_all_the_same(lake, monkeypatch, at):
     send(lake, by_number(3))

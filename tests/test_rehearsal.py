@@ -231,4 +231,5 @@ def test_no_more_are_rehearsed_than_the_standard_says_and_of_a_person_one():
     n, keys = con.execute("select count(*), count(distinct person_no) from linked.rehearsal").fetchone()
     assert n == keys > 500
     con = rehearsed(crowd(), ALL | {"rehearsed_at_most": 50})
-    assert con.execute("select count(*) from linked.rehearsal").fetchone() == (50,)
+    (n,) = con.execute("select count(*) from linked.rehearsal").fetchone()
+    assert 20 < n <= 50  # the share is halved, and no more than is needed

@@ -59,6 +59,11 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
     run.add_argument("--all", action="store_true", help="every submission with something to do")
     add("publish", "Link people and make a release, if anything has changed; then compare providers with their peers.")
+    releases = add("releases", "The releases that are kept; go back to one, or keep one for longer.")
+    one = releases.add_mutually_exclusive_group()
+    one.add_argument("--roll-back", type=int, metavar="N", help="read release N again, without who objects by now")
+    one.add_argument("--pin", type=int, metavar="N", help="keep release N however old it becomes")
+    one.add_argument("--unpin", type=int, metavar="N", help="no longer: it goes when its time comes")
     check = add("check", "Tell what would become of a file, before it is sent.")
     check.add_argument("file", type=Path)
     check.add_argument("--layout", help="the layout it should have; found by its header when left out")
@@ -141,6 +146,25 @@ def publish(options: argparse.Namespace, lake: Lake) -> int:
     )
     for stage, counts in follow(standard, lake).items():
         print(f"{stage}: {_words(counts)}", flush=True)
+    return 0
+
+
+def releases(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms import release
+    from transforms.follow import follow
+    from transforms.rollback import roll_back
+    from transforms.standard import load
+
+    if options.roll_back is not None:
+        standard = load()
+        print(_words(roll_back(standard, lake, options.roll_back)), flush=True)
+        for stage, counts in follow(standard, lake).items():
+            print(f"{stage}: {_words(counts)}", flush=True)
+        print("nothing newer is published by itself: python -m transforms publish goes forward again")
+    for number, is_pinned in ((options.pin, True), (options.unpin, False)):
+        if number is not None:
+            release.pin(lake, number, is_pinned)
+    print(release.report(lake.prepare()))
     return 0
 
 
@@ -258,6 +282,7 @@ COMMANDS = {
     "status": status,
     "run": run,
     "publish": publish,
+    "releases": releases,
     "check": check,
     "document": document,
     "demo-data": demo_data,

@@ -56,7 +56,7 @@ def judge_beside(
     The rows of all files, and the figures, stand in one table: Great Expectations is asked once for each provider, and
     a rule has nothing to say of another's rows.
     """
-    from transforms.duckdb_expectations import judge  # Great Expectations takes seconds to import
+    from transforms.duckdb_expectations import counted, judge  # Great Expectations takes seconds to import
 
     named = [(held, rule, f"rule_{place:03d}") for place, (held, rule) in enumerate([*history, *peers], start=1)]
     if not named:
@@ -68,12 +68,10 @@ def judge_beside(
     ]
     parts = [f"select {', '.join(['layout', *verdicts])} from compared.figure", *people]
     con.execute(f"create or replace view shaped as {' union all by name '.join(parts)}")
-    wanted = ", ".join(f"count({c}), count(*) filter ({c} is false)" for *_, c in named)
-    row = con.execute(f"select {wanted} from shaped").fetchone()
     # Each is a rule of its own for the suite, and its verdict a column: two rules of two files stay two.
     alone = [replace(rule, id=f"{held.layout.name} {rule.id}", expect="") for held, rule, _ in named]
-    counts = {rule.id: (row[2 * place], row[2 * place + 1]) for place, rule in enumerate(alone)}
     column_of = {rule.id: column for rule, (*_, column) in zip(alone, named, strict=True)}
+    counts = counted(con, column_of)
     met = judge(con, tuple(alone), column_of, counts)
     n_people = _count_people(con, [column for *_, column in named[: len(history)]])
     judged = []

@@ -30,6 +30,7 @@ TOLD = {
     "permitted list received": "The national check permits {n_numbers} numbers, up to and with {expires_on}.",
     "release withdrawn": "The protected mart of release {release} held somebody who is left out: from now on it could not be opened.",
     "release deleted": "The protected mart of release {release} was deleted.",
+    "rolled_back": "Release {release} is release {rolled_back_to} again, without {n_people} people and {n_records} records of theirs.",
     "published": "Release {release} was made without {n_people} people and {n_records} records of theirs.",
 }  # fmt: skip
 
@@ -38,7 +39,7 @@ def lines(lake: Lake) -> list[dict[str, Any]]:
     """What is certified, oldest first: one item a line of the ledger."""
     found = []
     for entry in ledger.entries(lake):
-        is_removal = entry["event"] == "published" and entry.get("removed")
+        is_removal = entry["event"] in ("published", "rolled_back") and entry.get("removed")
         if entry["event"] != "objection" and not is_removal:
             continue
         item = {
@@ -47,7 +48,9 @@ def lines(lake: Lake) -> list[dict[str, Any]]:
             "hash": entry["hash"],
             "what": entry.get("what", entry["event"]),
         }
-        item |= {name: entry[name] for name in (*FACTS, "release") if name in entry and name != "what"}
+        item |= {
+            name: entry[name] for name in (*FACTS, "release", "rolled_back_to") if name in entry and name != "what"
+        }
         if is_removal:
             item["left_out"] = entry["removed"]
             item |= {f"n_{name}": sum(c[name] for c in entry["removed"].values()) for name in ("people", "records")}

@@ -147,6 +147,16 @@ def _described_once(known: dict[Any, Any]) -> Iterator[None]:
         ColumnMapExpectation.get_validation_dependencies = depend
 
 
+def counted(con: duckdb.DuckDBPyConnection, column_of: dict[str, str]) -> dict[str, tuple[int, int]]:
+    """Rule -> (rows where it applies, rows that break it), by its column of the view `shaped`; in one pass."""
+    if not column_of:
+        return {}
+    # nullif leaves only what is false: half the price of a filter for each of a hundred rules.
+    wanted = ", ".join(f"count({column}), count(nullif({column}, true))" for column in column_of.values())
+    row = con.execute(f"select {wanted} from shaped").fetchone() or ()
+    return dict(zip(column_of, zip(row[::2], row[1::2], strict=True), strict=True))
+
+
 def judge(
     con: duckdb.DuckDBPyConnection,
     rules: tuple[Rule, ...],

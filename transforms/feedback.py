@@ -35,6 +35,7 @@ CODE = (
         "scorecard.py",
         "statuses.py",
         "issues.py",
+        "issue_files.py",
         "prioritise.py",
         "export.py",
         "progress.py",

@@ -6,85 +6,99 @@ term frequencies or the code of it changed; whatever came first, the same record
 """
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from transforms import fingerprint, keys, ledger
-from transforms.cluster import cluster
-from transforms.engine import HERE, add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
-from transforms.lake import Lake, install
+from transforms.engine import add_standard, add_table, add_views, connect, copy, fingerprint_of, without_values
+from transforms.former import KEPT, REMEMBERED, keep, mark_of, providers, recall
+from transforms.join import kept, link_tables
+from transforms.known import add_known, compared_by, remind, write_known
+from transforms.lake import Lake
 from transforms.receive import today
+from transforms.relink import relink
 from transforms.rotate import translate
-from transforms.sqlfolder import ordered, run_file
 from transforms.standard import Standard
-from transforms.weigh import LISTS, REMEMBERED, SHAPES, SHARES, model_version, recall, weigh
+from transforms.weigh import LISTS, SHAPES, SHARES, model_version
 
-KEPT = ("edge", "conflict", "person", "person_record", "in_force", "rehearsal")
-FOLDER = HERE / "linked"
-# The files that read what scoring found, and those that read the clusters; all others come before.
-WEIGHED = ("weighed_edge", "scored_edge", "choice", "told_apart", "judged_edge", "accepted_edge")
-CLUSTERED = ("edge", "person_member", "person", "person_record", "conflict", "rehearsal")
+CODE = ("link.py", "join.py", "relink.py", "known.py", "former.py", "cluster.py", "linked", "nearby", "stages.sql")
 
 
-def linked_fingerprint(standard: Standard, lake: Lake) -> str:
-    """What linking reads: every harmonised identity, the agreements in force today, and our code."""
-    patients = [
-        (path.split("harmonised/")[-1], fingerprint_of(Path(path))) for path in lake.files("harmonised", "patient")
-    ]
+def linked_facts(standard: Standard, lake: Lake) -> dict[str, Any]:
+    """What linking reads: every harmonised identity, what was judged, and the rest: the agreements in force today, what of the
+    standard it asks, the keys that records are named with, and our code."""
     agreements = [
         row
         for row in standard.tables["agreements"]
         if row["from"] <= today() and (not row["to"] or row["to"] >= today())
     ]
-    judged = [fingerprint_of(path) for path in sorted(lake.path("judged").glob("*.parquet"))]
-    layouts = [(n, la.content, la["nhs_number_traced"], la["restarts"]) for n, la in standard.layouts.items()]
-    code = fingerprint.code("link.py", "cluster.py", "linked", "stages.sql")
+    told = ("nhs_number_traced", "restarts")
+    layouts = [(n, la.content, la.pseudonym_key, *(la[name] for name in told)) for n, la in standard.layouts.items()]
     settings = [standard.settings[name] for name in ("nhs_number", "linkage")]
-    return fingerprint.of(patients, agreements, judged, layouts, settings, model_version(standard), code)
+    demo = sorted(code for code, row in standard.providers.items() if row["demo"] == "true")
+    code = (fingerprint.code(*CODE), duckdb.__version__)
+    version, named_with = model_version(standard), keys.known_ids(lake).get("pseudonym", "")
+    patients = {
+        path.split("harmonised/")[-1]: fingerprint_of(Path(path)) for path in lake.files("harmonised", "patient")
+    }
+    return {
+        "patients": patients,
+        "judged": {path.name: fingerprint_of(path) for path in sorted(lake.path("judged").glob("*.parquet"))},
+        "rest": fingerprint.of(agreements, layouts, settings, demo, version, named_with, code),
+    }
+
+
+def linked_fingerprint(standard: Standard, lake: Lake) -> str:
+    """One fingerprint for all that linking reads."""
+    return mark_of(linked_facts(standard, lake))
 
 
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
     """Link everything. Returns persons, records and conflicts; {} when nothing has changed."""
     with ledger.lock(lake, "publish", wait=True), without_values("linking"):
-        mark = linked_fingerprint(standard, lake)
-        targets = {name: lake.path("linked", f"{name}.parquet") for name in (*KEPT, *REMEMBERED)}
-        if all(fingerprint_of(targets[name]) == mark for name in KEPT):
+        facts = linked_facts(standard, lake) | {"model": model_version(standard)}
+        before = recall(lake)
+        if before and mark_of(before) == mark_of(facts):
             return {}
-        con = connect(lake, memory="3GB")
-        try:
-            add_standard(con, standard)
-            add_views(con, lake, standard, "harmonised")
-            prepare(con, standard)
-            recall(con, targets, model_version(standard))
-            decide(con, lake)
-            counts = link_tables(con, standard)
-            with lake.workspace() as work:
-                for name in KEPT:
-                    copy(con, f"select * from linked.{name}", work / name, mark)
-                for name in REMEMBERED:
-                    copy(con, f"select * from linked.{name}", work / name, model_version(standard))
-                for name, target in targets.items():
-                    install(work / name, target)
-            return {name: con.execute(f"select count(*) from linked.{name}").fetchone()[0] for name in KEPT} | counts
-        finally:
-            con.close()
+        for attempt in (relink, link_all):
+            con = connect(lake, memory="3GB")
+            try:
+                add_standard(con, standard)
+                add_views(con, lake, standard, "harmonised")
+                prepare(con, standard)
+                keys.arm(con, lake, "mark")
+                con.execute("set variable mark_key = keyed('mark')")
+                decide(con, lake)
+                with lake.workspace() as work:
+                    if counts := attempt(con, standard, lake, before, facts, work):
+                        keep(lake, work, facts)
+                        return counts
+            finally:
+                con.close()
+    raise AssertionError("linking everybody gives something")
 
 
-def link_tables(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
-    """Every table of schema `linked`, from harmonised.patient and what was scored before. Returns how much was compared."""
-    files = ordered(FOLDER)
-    for path in files:
-        if path.stem not in (*WEIGHED, *CLUSTERED):
-            run_file(con, path)
-    counts = weigh(con, standard)
-    for path in files:
-        if path.stem in WEIGHED:
-            run_file(con, path)
-    cluster(con)
-    for path in files:
-        if path.stem in CLUSTERED:
-            run_file(con, path)
-    return counts
+def link_all(
+    con: duckdb.DuckDBPyConnection,
+    standard: Standard,
+    lake: Lake,
+    before: dict[str, Any],
+    facts: dict[str, Any],
+    work: Path,
+) -> dict[str, int]:
+    """Link everybody, and write it to `work`. Returns rows by table, and how much was compared."""
+    if before.get("model") == facts["model"]:
+        remind(con, lake, providers(before))
+    compared = link_tables(con, standard)
+    names = (*KEPT, *REMEMBERED)
+    counts = {
+        name: copy(con, f"select {kept(name)} from linked.{name}", work / f"{name}.parquet", mark_of(facts))
+        for name in names
+    }
+    add_known(con, compared_by(standard) or [])
+    write_known(con, work / "known", providers(facts), mark_of(facts))
+    return counts | compared
 
 
 def prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:

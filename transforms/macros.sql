@@ -97,15 +97,12 @@ create or replace macro byar_low(n) as
 create or replace macro byar_high(n) as
     (n + 1) * pow(1 - 1 / (9 * (n + 1)) + 1.96 / (3 * sqrt(n + 1)), 3);
 
--- wilson_low(5, 100) -> 0.0215: the lower end of the 95 per cent interval of a share (Wilson, 1927).
-create or replace macro wilson_low(n, of) as
-    case when of > 0 then greatest(0, (n / of + 3.8416 / (2 * of)
-        - 1.96 * sqrt(n / of * (1 - n / of) / of + 3.8416 / (4 * of * of))) / (1 + 3.8416 / of)) end;
-
--- wilson_high(5, 100) -> 0.1118: the upper end.
-create or replace macro wilson_high(n, of) as
-    case when of > 0 then least(1, (n / of + 3.8416 / (2 * of)
-        + 1.96 * sqrt(n / of * (1 - n / of) / of + 3.8416 / (4 * of * of))) / (1 + 3.8416 / of)) end;
+-- wilson(5, 100, -1) -> 0.0215; wilson(5, 100, 1) -> 0.1118; wilson(0, 0, 1) -> null: an end, lower or upper, of the 95 per
+-- cent interval of a share n of so many (Wilson, 1927). It lies within 0 and 1, and never past the share itself, as rounding
+-- of the machine may have it.
+create or replace macro wilson(n, total, side) as
+    case when total > 0 and n >= 0 then greatest(0, least(1, side * greatest(side * n / total, side * (n / total + 3.8416 / (2 * total)
+        + side * 1.96 * sqrt(n / total * (1 - n / total) / total + 3.8416 / (4 * total * total))) / (1 + 3.8416 / total)))) end;
 
 -- plain_letters('Siobhán O''Brien-Łuc (Mrs)') -> 'SIOBHAN OBRIEN LUC': capitals without accents, apostrophes and what
 -- stands in brackets; a hyphen or a full stop is a space. A name in another script stays as it is.
@@ -138,12 +135,6 @@ create or replace macro first_test(tests, weights, a, b) as
          when a // weights[3] <> b // weights[3] then tests[3] when a // weights[4] <> b // weights[4] then tests[4]
          when a // weights[5] <> b // weights[5] then tests[5] when a // weights[6] <> b // weights[6] then tests[6]
          when a // weights[7] <> b // weights[7] then tests[7] end;
-
--- wilson(0.5, 100, -1) -> 0.4038; (0.5, 100, 1) -> 0.5962: an end of the 95 per cent interval of a share of so many, which
--- never lies past the share itself, as rounding of the machine may have it.
-create or replace macro wilson(proportion, total, side) as
-    greatest(side * proportion, side * (proportion + 3.8416 / (2 * total)
-        + side * 1.96 * sqrt(proportion * (1 - proportion) / total + 3.8416 / (4 * total * total))) / (1 + 3.8416 / total)) * side;
 
 -- birth_marks('x', date '1980-03-05') -> four keyed hashes: year and month, year and day, month and day, and the year with day
 -- and month in either order. Two dates of one message share one exactly when birth_dates_agree does not say false.

@@ -30,7 +30,7 @@ EXACT = {
 
 def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
-    _add_measures(con, standard)
+    add_measures(con, standard)
     _add_deliveries(con, standard)
     run_folder(con, HERE / "measure", leave=("cell", "exact_measure", "exact_metric", *OF_DISCLOSURE))
     fill_metric_cells(con, standard)
@@ -43,7 +43,7 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     return con.execute("select count(*) from measure.cell").fetchone()[0]
 
 
-def _add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
+def add_measures(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     """Tables of the standard that only measures read: what there is to measure, of which field in which layout."""
     tables = standard.tables
     con.execute("set variable self_stated = ?", [standard.settings["scorecard"]["self_stated"]])

@@ -12,7 +12,8 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release
+from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms.analysts import columns_of
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
@@ -22,9 +23,10 @@ from transforms.disclose import CODE as OF_DISCLOSURE
 from transforms.disclose import disclose, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
+from transforms.former import KEPT
 from transforms.geography import add_geography, directory
 from transforms.lake import Lake, UsageError, write_text
-from transforms.link import KEPT, link, linked_fingerprint
+from transforms.link import link, linked_fingerprint
 from transforms.link import set_variables as set_linking_variables
 from transforms.maturity import first_received
 from transforms.measure import measure
@@ -62,6 +64,7 @@ CODE = (
     "open",
     "macros.sql",
     "site.py",
+    *("explore.py", "community.py", "called.py", "analysts.py"),
     "regional.py",
     *document.CODE,
 )
@@ -91,6 +94,8 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them.
     """
     release.settle(lake)
+    if rollback.held(lake):
+        return rollback.is_owed(standard, lake)
     state = read_state(lake)
     if not any(state.current(submission) for submission in state.arrivals) or unfinished(lake):
         return False
@@ -105,12 +110,16 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
 
 
-def publish(standard: Standard, lake: Lake) -> dict[str, Any]:
-    """Link and make a release if anything changed. Returns {"release": number or None, ...counts}.
+def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, Any]:
+    """Link and make a release if anything changed. Returns {"release": number or None, ...counts}. After a roll back only who
+    `is_asked` for it goes forward again; by itself the service just leaves out who objects by now.
 
     Raises audit.ContractBroken when what was built is not what consumers may expect, keys.KeyFault, and UsageError
     between the rotation of a key and the work that follows from it.
     """
+    if not is_asked and (line := rollback.held(lake)):
+        is_owed = rollback.is_owed(standard, lake)
+        return rollback.roll_back(standard, lake, line["release"]) if is_owed else {"release": None}
     lake.prepare()
     secret = keys.load(lake, "protected")
     keys.load(lake, "pseudonym")
@@ -172,6 +181,7 @@ def _build(
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
             con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")
+        protected = columns_of(con, "protected")
         con.execute("checkpoint protected; checkpoint open; detach protected; detach open")
     finally:
         con.close()
@@ -183,6 +193,7 @@ def _build(
             built,
             json.loads((built / "release.json").read_text(encoding="utf-8")),
             _same_pages(standard, lake),
+            protected,
         )
     return facts, removed
 

@@ -14,7 +14,7 @@ import duckdb
 
 from transforms import keys, ledger
 from transforms.arrivals import read_state
-from transforms.lake import Lake, fsync, point
+from transforms.lake import Lake, UsageError, fsync, point
 
 AREAS = ("open", "protected", "site")
 
@@ -71,8 +71,10 @@ def settle(lake: Lake) -> None:
         _point(lake, last)
 
 
-def install_release(lake: Lake, built: Path, number: int, facts: dict[str, Any], keep: int) -> None:
-    """Move a built release to its number, write the ledger, move the pointer, remove the oldest."""
+def install_release(
+    lake: Lake, built: Path, number: int, facts: dict[str, Any], keep: int, event: str = "published"
+) -> None:
+    """Move a built release to its number, write the ledger, move the pointer, remove the oldest that nobody pinned."""
     for path in sorted(built.rglob("*")):
         fsync(path)
     target = lake.path("releases", number)
@@ -80,11 +82,49 @@ def install_release(lake: Lake, built: Path, number: int, facts: dict[str, Any],
         shutil.rmtree(target)
     os.replace(built, target)
     fsync(target.parent)
-    ledger.append(lake, "published", release=number, **facts)
+    ledger.append(lake, event, release=number, **facts)
     _point(lake, number)
-    numbers = sorted(int(path.name) for path in lake.path("releases").iterdir() if path.name.isdigit())
-    for old in numbers[:-keep]:
-        shutil.rmtree(lake.path("releases", old))
+    pins = pinned(lake)
+    for old in kept(lake)[:-keep]:
+        if old not in pins:
+            shutil.rmtree(lake.path("releases", old))
+
+
+def kept(lake: Lake) -> list[int]:
+    """The numbers of the releases that are there."""
+    return sorted(int(path.name) for path in lake.path("releases").iterdir() if path.name.isdigit())
+
+
+def pinned(lake: Lake) -> set[int]:
+    """The releases that are kept however old they become."""
+    told = {e["release"]: e["event"] for e in ledger.entries(lake) if e["event"] in ("pinned", "unpinned")}
+    return {number for number, event in told.items() if event == "pinned"}
+
+
+def pin(lake: Lake, number: int, is_pinned: bool = True) -> None:
+    """Keep a release however old it becomes, or no longer: then it goes with the next one. Raises UsageError when it is not
+    there."""
+    with ledger.lock(lake, "publish", wait=True):
+        if number not in kept(lake):
+            raise UsageError(f"release {number} is not kept: there are {', '.join(map(str, kept(lake))) or 'none yet'}")
+        if (number in pinned(lake)) != is_pinned:
+            ledger.append(lake, "pinned" if is_pinned else "unpinned", release=number)
+
+
+def report(lake: Lake) -> str:
+    """A line for each release that is kept: what it is, and whether its protected mart can be opened."""
+    lines, pins, now_read = [], pinned(lake), current_number(lake)
+    for number in kept(lake):
+        folder = lake.path("releases", number)
+        made = json.loads((folder / "release.json").read_text(encoding="utf-8"))
+        said = [f"made {made['made_at'][:16].replace('T', ' ')}", f"up to {made['latest_period']}"]
+        said += [f"is release {made['rolled_back_to']} again"] if "rolled_back_to" in made else []
+        is_there = (folder / "protected" / "protected.duckdb").exists()
+        said += [] if is_there else ["its protected mart was withdrawn for an objection"]
+        said += ["pinned"] if number in pins else []
+        said += ["read now"] if number == now_read else []
+        lines.append(f"release {number}: {', '.join(said)}")
+    return "\n".join(lines) or "no release yet"
 
 
 def _point(lake: Lake, number: int) -> None:

@@ -124,6 +124,9 @@ def day_of(layout: Layout, name: str, period: str, prefix: str = "") -> str:
 FEW = 1000  # values of one field; more are joined. Ingest writes so few as a dictionary, of which each word is looked up once
 
 
+MEANT = ("code", "status", "meaning_no")
+
+
 def set_meanings(con: duckdb.DuckDBPyConnection) -> set[str]:
     """Variables `code_of`, `status_of` and `meaning_no_of`: field -> value -> what it means, for `meaning`. Returns the
     fields that are in them, which have few values, each with one meaning at all times. Needs table `resolved`.
@@ -144,9 +147,6 @@ def set_meanings(con: duckdb.DuckDBPyConnection) -> set[str]:
     for what in MEANT:
         con.execute(f"set variable {what}_of = (select map(list(field), list(map(words, {what}))) from few)")
     return {row[0] for row in con.execute("select field from few").fetchall()}
-
-
-MEANT = ("code", "status", "meaning_no")
 
 
 def meaning(what: str, name: str, value: str) -> str:

@@ -15,9 +15,10 @@ import pyarrow as pa
 from transforms import fingerprint, ledger
 from transforms.engine import add_standard, add_views, connect, copy, without_values
 from transforms.issues import safe
+from transforms.join import FOLDER
 from transforms.keys import key_id, load
 from transforms.lake import Lake, UsageError, install
-from transforms.link import FOLDER, decide, prepare
+from transforms.link import decide, prepare
 from transforms.sqlfolder import ordered, run_file
 from transforms.sqltext import text
 from transforms.standard import Standard

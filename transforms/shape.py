@@ -288,9 +288,8 @@ def _final(
             )
         else:
             columns.append(name)
-            if (
-                row["type"] == "code" and broken
-            ):  # else it is null: the stage's view says so without a column of nothing
+            # Where no rule takes a code away its status is null: the stage's view says so without a column of nothing.
+            if row["type"] == "code" and broken:
                 columns.append(f"case{broken} end as {name}_status")
     columns += [*(column_of[rule.id] for rule in rules), *conditions.values()]
     return ", ".join(columns)

@@ -10,9 +10,12 @@ from typing import Any
 
 import duckdb
 
+from transforms.analysts import analysts, columns_of
 from transforms.changes import MOST_LABELS
+from transforms.community import communities
 from transforms.document import document, sayer
 from transforms.engine import characteristics
+from transforms.explore import explore
 from transforms.export import SCHEMA_FILE
 from transforms.lake import write_text
 from transforms.regional import regional
@@ -22,13 +25,21 @@ from transforms.standard import Standard
 
 Facts = dict[str, Any]
 NO_CHANGES: Facts = {"since_release": None, "moved": []}
+READ = {"metric", "metric_value", "gap", "trend", "signal", "period", "place", "label"}  # by the pages of metrics
 ABOUT = "about"  # the open table that says only which release this is
 
 
-def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Path | None = None) -> int:
-    """Write site/index.html and site/standard/ of a release whose open area is built; `facts` are its release.json.
+def site(
+    standard: Standard,
+    release_folder: Path,
+    facts: Facts,
+    same_pages: Path | None = None,
+    protected: list[Facts] | None = None,
+) -> int:
+    """Write site/ of a release whose open area is built; `facts` are its release.json.
 
-    `same_pages`: the standard's pages of another release, which would be the same in this one. Returns the number of pages.
+    `same_pages`: the standard's pages of another release, which would be the same in this one. `protected`: what the tables of
+    the protected mart are made of (analysts.columns_of). Returns the number of pages.
     """
     open_folder = Path(release_folder) / "open"
     about = {
@@ -54,6 +65,7 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
         most_labels=MOST_LABELS,
         sensitive=[row["characteristic"] for row in characteristics(standard) if row["suppression"] == "sensitive"],
         metrics=catalogue,
+        has_pages={table["name"] for table in tables} >= READ,
         systems=list(dict.fromkeys(row["system"] for row in standard.codes)),
         **missing(standard, shown),
     )
@@ -68,7 +80,22 @@ def site(standard: Standard, release_folder: Path, facts: Facts, same_pages: Pat
         shutil.copytree(same_pages, pages, copy_function=os.link)  # a finished release is never written to
         n_pages = len(list(pages.rglob("*.html")))
     write_text(pages / SCHEMA_FILE.name, SCHEMA_FILE.read_text(encoding="utf-8"))
-    return 2 + n_pages
+    return (
+        2 + n_pages + _write_marts(standard, open_folder, Path(release_folder) / "site", about, facts, protected or [])
+    )
+
+
+def _write_marts(
+    standard: Standard, open_folder: Path, folder: Path, about: Facts, facts: Facts, protected: list[Facts]
+) -> int:
+    """The pages of metrics and communities, and those for analysts. Returns how many."""
+    with duckdb.connect(str(open_folder / "open.duckdb"), read_only=True) as con:
+        there = {row[0] for row in con.execute("select table_name from duckdb_tables()").fetchall()}
+        disclosure = facts.get("disclosure") or standard.settings["disclosure"]
+        n_pages = analysts(folder, about, {"open": columns_of(con, "open"), "protected": protected}, disclosure)
+        if there >= READ:
+            n_pages += explore(con, standard, folder, about) + communities(con, standard, folder, about)
+    return n_pages
 
 
 def in_words(standard: Standard, characteristic: str, said: str) -> str:

@@ -4,7 +4,7 @@ import os
 from collections import Counter
 from typing import Any
 
-from transforms import compare, release
+from transforms import compare, release, rollback
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission
 from transforms.objecting import to_check
@@ -33,6 +33,7 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
         ],
         "never_sent": sorted(set(standard.providers) - {s.provider for s in state.arrivals}),
         "release": release.current_number(lake),
+        "is_rolled_back_to": (rollback.held(lake) or {}).get("rolled_back_to"),
         "compared": len(list(lake.path("compared", "rule_result").glob("*.parquet"))),
         "to_be_compared": compare.stale(standard, lake) if release.current_number(lake) else [],
         "objections": objections(standard, lake),
@@ -117,6 +118,10 @@ def report(facts: dict[str, Any]) -> str:
     if facts["never_sent"]:
         lines.append(f"never sent anything: {', '.join(facts['never_sent'])}")
     lines.append(f"release: {facts['release'] or 'none yet'}")
+    if facts["is_rolled_back_to"]:
+        lines[-1] += (
+            f", which is {facts['is_rolled_back_to']} again; nothing newer is published until: python -m transforms publish"
+        )
     stale = facts["to_be_compared"]
     behind = f"; {len(stale)} out of date ({', '.join(stale[:5])}{' …' if stale[5:] else ''})" if stale else ""
     lines.append(f"compared with history and peers: {facts['compared'] or 'none yet'}{behind}")

@@ -146,7 +146,7 @@ def _judge_arrival(arrival: Arrival, standard: Standard, lake: Lake) -> dict[str
 def _judge_file(
     con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, arrival: Arrival, file: File, work: Path
 ) -> Judged:
-    from transforms.duckdb_expectations import judge  # Great Expectations takes seconds to import
+    from transforms.duckdb_expectations import counted, judge  # Great Expectations takes seconds to import
 
     layout = standard.layouts[file.layout]
     count_values(con, standard, lake, arrival, file)
@@ -154,8 +154,8 @@ def _judge_file(
     bronze = bronze_file(lake, arrival, file.layout)
     shaped = shape(con, standard, arrival, file, bronze, work, mark)
     con.execute(f"create or replace view shaped as select * from {shaped.source()}")
-    counts = count(con, shaped)
-    verdicts = judge(con, shaped.rules, shaped.column_of, {rule: pair for rule, pair in counts.items() if rule})
+    counts = counted(con, {rule.id: shaped.column_of[rule.id] for rule in shaped.rules})
+    verdicts = judge(con, shaped.rules, shaped.column_of, counts)
     people = _count_people(con, shaped, layout, counts)
     results = [
         {
@@ -170,17 +170,6 @@ def _judge_file(
     ]
     rejecting = [rule.id for rule in shaped.rules if rule.rejects == "submission" and not verdicts[rule.id]]
     return Judged(file, layout, shaped, mark, results, rejecting)
-
-
-def count(con: duckdb.DuckDBPyConnection, shaped: Shaped) -> dict[str, tuple[int, int]]:
-    """Rule -> (rows where it applies, rows that break it), in one pass."""
-    columns = [shaped.column_of[rule.id] for rule in shaped.rules]
-    # nullif leaves only what is false: half the price of a filter for each of a hundred rules.
-    wanted = [f"count({column}), count(nullif({column}, true))" for column in columns]
-    if not wanted:
-        return {}
-    row = con.execute(f"select {', '.join(wanted)} from shaped").fetchone()
-    return {rule.id: (row[2 * place], row[2 * place + 1]) for place, rule in enumerate(shaped.rules)}
 
 
 def _count_people(
@@ -260,14 +249,12 @@ def _write_results(
     con.execute(f"create or replace view shaped as select * from {one.shaped.source()}")
     failing = {row["rule"] for row in one.results if row["failed"]}
     listed = [rule for rule in one.shaped.rules if rule.id in failing]
-    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all.
-    broken = [
-        f"case when {one.shaped.column_of[r.id]} is false then {n}::usmallint end" for n, r in enumerate(listed, 1)
-    ]
-    found = f"list_filter([{', '.join(broken)}]::usmallint[], lambda number: number is not null)"
-    query = f"""
-        select {place}, file_no, line, record_key, is_key_stable, ({[rule.id for rule in listed]}::varchar[])[rule_no] as rule
-        from (select file_no, line, record_key, is_key_stable, unnest({found}) as rule_no from shaped)"""
+    # In one pass, row by row: a select a rule reads the keys of a file as often as it has rules, and holds them all. Of an
+    # enum a row holds a number, and Parquet the name once.
+    kind = f"enum({', '.join(text(rule.id) for rule in listed) or text('')})"
+    broken = [f"case when {one.shaped.column_of[r.id]} is false then {text(r.id)}::{kind} end" for r in listed]
+    found = f"list_filter([{', '.join(broken)}]::{kind}[], lambda rule: rule is not null)"
+    query = f"select {place}, file_no, line, record_key, is_key_stable, unnest({found}) as rule from shaped"
     n_issues = copy(con, query, work / "issue.parquet", one.mark)
     install(work / "issue.parquet", result_file(lake, "issue", arrival, one.layout.name))
     no_rule = {"rule": "", "checked": 0, "failed": 0, "n_people_failed": 0, "n_people_passed": 0, "is_met": True}

@@ -4,34 +4,36 @@ Promise: a pair that was scored is not scored again until the model, the term fr
 of whose records is gone, or says something else now, is gone.
 """
 
-from pathlib import Path
+from typing import Any
 
 import duckdb
 
 from transforms import fingerprint
-from transforms.engine import fingerprint_of
 from transforms.score import read_model, score
 from transforms.sqltext import text
 from transforms.standard import Standard
 
-REMEMBERED = ("scored_pair", "scored_comparand")  # what was compared, and what came of it: for the next run
 LISTS = ("nicknames", "transliterations", "placeholder_names", "pseudo_postcodes")
+SEX = "sex"
 SHARES = ("given_name_shares", "family_name_shares")
 SHAPES = """
     create schema if not exists linked;
-    create or replace table linked.scored_pair (comparand_key_a uuid, comparand_key_b uuid, weight double, held varchar);
+    create or replace table linked.scored_pair (
+        comparand_key_a uuid, comparand_key_b uuid, record_key_a uuid, record_key_b uuid, weight double, held varchar);
     create or replace table linked.scored_comparand (comparand_key uuid);
     create or replace table linked.judged (
         record_key_a uuid, record_key_b uuid, values_key_a uuid, values_key_b uuid, is_same boolean, key_id varchar,
         filename varchar, line integer)"""
-SCORING = ("score.py", "weigh.py", "linked/comparand.sql", "linked/rehearsed.sql", "linked/name.sql", "macros.sql")
+SCORING: tuple[str, ...] = ("score.py", "weigh.py", "macros.sql")
+SCORING += tuple(f"linked/{name}.sql" for name in ("numbered_person", "comparand", "rehearsed", "name"))
 
 
 def model_version(standard: Standard) -> str:
     """What a weight hangs on beside the two records: the model, the lists it reads, and the code."""
     linkage = standard.settings["linkage"]
     model = (standard.folder / "linkage" / linkage["model"]).read_text(encoding="utf-8")
-    lists = [standard.tables[name] for name in (*LISTS, *SHARES)]
+    lists: list[Any] = [standard.tables[name] for name in (*LISTS, *SHARES)]
+    lists.append([(row["value"], row["code"], row["status"]) for row in standard.code_maps if row["system"] == SEX])
     settings = [linkage[name] for name in ("reviewed_from", "unlisted_name", "held")]
     return fingerprint.of(model, lists, settings, fingerprint.code(*SCORING))[:12]
 
@@ -53,18 +55,12 @@ def weigh(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
         select p.* from linked.scored_pair as p
         semi join to_compare as a on a.comparand_key = p.comparand_key_a
         semi join to_compare as b on b.comparand_key = p.comparand_key_b
-        union  -- a crash may have left the pairs of a run without its list of who was compared
-        select least(a.comparand_key, b.comparand_key), greatest(a.comparand_key, b.comparand_key), round(match_weight, 4),
-               case {held} end as held
+        union
+        select least(a.comparand_key, b.comparand_key), greatest(a.comparand_key, b.comparand_key),
+               if(a.comparand_key < b.comparand_key, a.record_key, b.record_key),
+               if(a.comparand_key < b.comparand_key, b.record_key, a.record_key), round(match_weight, 4), case {held} end as held
         from scored as s join to_compare as a on a.unique_id = s.unique_id_l join to_compare as b on b.unique_id = s.unique_id_r
         where held is null or held not in ({untold});
         create or replace table linked.scored_comparand as select comparand_key from to_compare;
         drop table to_compare; drop table scored""")
     return {"pairs compared": compared}
-
-
-def recall(con: duckdb.DuckDBPyConnection, targets: dict[str, Path], version: str) -> None:
-    """What was scored before, where the same model would weigh it the same."""
-    if all(fingerprint_of(targets[name]) == version for name in REMEMBERED):
-        for name in REMEMBERED:
-            con.execute(f"create or replace table linked.{name} as from read_parquet('{targets[name]}')")

@@ -25,13 +25,18 @@ WORDS = """This release held somebody who objects to the use of their data, or w
 Its protected mart was withdrawn. The current release is without them: python -m transforms publish makes it.
 """
 
-# By the records that the lake holds, and by the names of a list that say all: a birth date is not in a mart to be compared.
-HOLDS = """
+# Of a mart that is attached as `asked`, who is left out now: by the records that the lake holds, and by the names of a list
+# that say all, since a birth date is not in a mart to be compared.
+LEAVING = """
 with named as (select stands_for from objected.kept where birth_marks is null),
-record as (select record_key from objected.record where not is_key_shared or not getvariable('is_without'))
-select exists (from asked.person_key semi join record using (record_key))
-    or exists (from asked.person_key semi join named on stands_for = record_key::text)
-    or exists (from asked.person semi join named on stands_for = person_id)"""
+record as (select record_key from objected.record where not is_key_shared or not getvariable('is_without')),
+keyed as (
+    select person_no from asked.person_key semi join record using (record_key)
+    union all
+    select person_no from asked.person_key semi join named on stands_for = record_key::text
+)
+select person_no, person_id from asked.person
+where person_no in (select person_no from keyed) or person_id in (select stands_for from named)"""
 
 
 def mart(lake: Lake, number: int) -> Path | None:
@@ -79,7 +84,7 @@ def _holds(con: duckdb.DuckDBPyConnection, lake: Lake, number: int, mark: str) -
     except (keys.KeyFault, duckdb.Error):
         return True
     try:
-        return bool(con.execute(HOLDS).fetchone()[0])
+        return bool(con.execute(f"select exists ({LEAVING})").fetchone()[0])
     except duckdb.CatalogException:
         return True
     finally:
@@ -108,13 +113,6 @@ def withdraw_now(standard: Standard, lake: Lake, wait: bool = True) -> list[int]
             return withdraw(con, standard, lake)
         finally:
             con.close()
-
-
-def may_return(standard: Standard, lake: Lake, number: int) -> bool:
-    """Whether readers may be sent back to a release: it is there, and holds nobody who objects as of now. Whoever moves the
-    pointer back asks here first; what holds somebody is withdrawn by asking."""
-    withdraw_now(standard, lake)
-    return lake.path("releases", number).is_dir() and number in numbers(lake)
 
 
 def sweep(standard: Standard, lake: Lake, confirmed: str = "", wait: bool = True) -> dict[str, int]:

@@ -1,5 +1,4 @@
--- One row per person at one provider: what is compared when no number decides. `comparand_key` stands for all of it, so
--- that two who were compared once need not be again.
+-- One row per person at one provider: what is compared when no number decides. `comparand_key` stands for all of it.
 -- after: numbered_person, name
 with sex_said as (
     -- A value that every list of ours reads in one way.
@@ -13,7 +12,7 @@ said as (
            g.joined as given_joined,
            f.joined as family_name, f.words as family_words, list_filter(f.words, lambda word: length(word) > 2) as family_parts,
            f.spelt_as as family_spelt, f.skeleton as family_skeleton,
-           p.values_key, p.birth_date, s.sex, case when o.postcode is null then p.postcode end as postcode, p.gp_practice_code as practice
+           p.values_key, p.comparand_key, p.birth_date, s.sex, case when o.postcode is null then p.postcode end as postcode, p.gp_practice_code as practice
     from linked.numbered_person as p
     left join linked.name as g on g.spelling = p.given_name and not g.is_placeholder
     left join linked.name as f on f.spelling = p.family_name and not f.is_placeholder
@@ -26,8 +25,7 @@ select s.*, coalesce(g.share, getvariable('unlisted_name')) as tf_given_name,
        year(birth_date) as birth_year, month(birth_date) * 100 + day(birth_date) as birth_day,
        left(postcode, length(postcode) - 2) as sector, left(postcode, length(postcode) - 3) as district,
        right(digits, 6) as digits_end, left(digits, 8) as digits_begin, right(number, 6) as number_end, left(number, 8) as number_begin,
-       case when is_key_stable then provider end as register,
-       md5(concat_ws('|', values_key, provider, record_key, is_verified, coalesce(digits, ''), is_key_stable))::uuid as comparand_key
+       case when is_key_stable then provider end as register
 from said as s
 left join standard.given_name_share as g on g.name = s.given_name
 left join standard.family_name_share as f on f.name = s.family_name

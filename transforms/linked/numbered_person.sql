@@ -13,7 +13,10 @@ with spoken as (
     from linked.local_cluster
     group by local_no, provider
 )
--- The values that a reviewer judges, as one key: when one of them changes, a judgement of before is none.
+-- The values that a reviewer judges, as one key: when one of them changes, a judgement of before is none. And all that is
+-- compared, as another, so that two who were compared once need not be again.
 select *, md5(concat_ws('|', part(number), part(birth_date::text), part(given_name), part(family_name), part(sex), part(postcode),
-                        part(gp_practice_code)))::uuid as values_key
+                        part(gp_practice_code)))::uuid as values_key,
+       md5(concat_ws('|', values_key, provider, record_key, is_verified,
+                     case when number is null then coalesce(digits, '') else '' end, is_key_stable))::uuid as comparand_key
 from spoken

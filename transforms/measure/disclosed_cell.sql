@@ -27,17 +27,10 @@ blurred as (
     from crossed where is_out
 ),
 rated as (
-    -- Rates and intervals use rounded numbers only. Wilson's interval, 95 per cent. Days can be below zero, where a file
-    -- came before its month was over: no share of anything.
-    select *, case when denominator > 0 and numerator >= 0 then least(numerator / denominator, 1.0) end as share
-    from blurred
+    -- Rates and intervals use rounded numbers only. Days can be below zero, where a file came before its month was over:
+    -- no share of anything.
+    select *, case when denominator > 0 and numerator >= 0 then least(numerator, denominator) end as counted from blurred
 )
--- Rounding of the machine may push an end of the interval past the share itself: not further than that.
-select *,
-       case when share is not null then least(share, greatest(0, (share + 3.8416 / (2 * denominator)
-            - 1.96 * sqrt(share * (1 - share) / denominator + 3.8416 / (4 * denominator * denominator)))
-            / (1 + 3.8416 / denominator))) end as share_low,
-       case when share is not null then greatest(share, least(1, (share + 3.8416 / (2 * denominator)
-            + 1.96 * sqrt(share * (1 - share) / denominator + 3.8416 / (4 * denominator * denominator)))
-            / (1 + 3.8416 / denominator))) end as share_high
+select * exclude (counted), counted / denominator as share,
+       wilson(counted, denominator, -1) as share_low, wilson(counted, denominator, 1) as share_high
 from rated

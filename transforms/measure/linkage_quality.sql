@@ -43,8 +43,8 @@ summed as (
     from placed group by all having sum(m.n_of) > 0
 ),
 told as (
-    select *, numerator / denominator as share, wilson(numerator / denominator, denominator, -1) as share_low,
-           wilson(numerator / denominator, denominator, 1) as share_high
+    select *, numerator / denominator as share, wilson(numerator, denominator, -1) as share_low,
+           wilson(numerator, denominator, 1) as share_high
     from summed
 )
 select t.*, t.share_high < e.share_low or t.share_low > e.share_high as is_different

@@ -22,8 +22,8 @@ paired as (
 ),
 rested as (
     select *, case when rest_of > 0 then case when unit = 'share' then rest_n / rest_of else 1000 * rest_n / rest_of end end as rest,
-           case when unit = 'share' then wilson_low(rest_n, rest_of) else 1000 * byar_low(rest_n) / nullif(rest_of, 0) end as rest_low,
-           case when unit = 'share' then wilson_high(rest_n, rest_of) else 1000 * byar_high(rest_n) / nullif(rest_of, 0) end as rest_high
+           case when unit = 'share' then wilson(rest_n, rest_of, -1) else 1000 * byar_low(rest_n) / nullif(rest_of, 0) end as rest_low,
+           case when unit = 'share' then wilson(rest_n, rest_of, 1) else 1000 * byar_high(rest_n) / nullif(rest_of, 0) end as rest_high
     from paired
 ),
 compared as (
