@@ -191,10 +191,12 @@ def sheet(cells: Iterable[Cell], standard: dict) -> Sheet:
     numbers = {}
     rates = set(standard.get("rates", ()))
     for cell in listed:
-        numbers[cell] = _counts(made, cell)
-        n, d, r = numbers[cell]
-        if cell.metric not in rates:  # of a rate nothing is left over: more may happen than there are people
+        n, d, r = _counts(made, cell)
+        if cell.metric in rates:  # nothing is left over: more may happen than there are people
+            r = made.unknown(("nothing",), high=0)
+        else:
             made.adds_up([n, r], d)
+        numbers[cell] = n, d, r
     grouped = defaultdict(dict)
     for cell in listed:
         grouped[cell.release, cell.table, cell.metric, cell.period][

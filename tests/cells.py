@@ -63,7 +63,7 @@ def prepared(standard: Standard) -> duckdb.DuckDBPyConnection:
     engine.add_standard(con, standard)
     add_geography(con, standard, Lake(Path("/nowhere"), Path("/nowhere")))
     con.execute("create schema measure")
-    measure._add_measures(con, standard)
+    measure.add_measures(con, standard)
     settings = standard.settings["publishing"]
     for name in ("ethnicity", "default_set", "region"):
         con.execute(f"set variable {name} = ?", [settings[name]])

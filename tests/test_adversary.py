@@ -127,10 +127,13 @@ def told_by_releases(lake: Lake, standard: Standard) -> list[Cell]:
             found.append(
                 Cell(number, *where, numerator, denominator, smallest, base, frozenset(known_few), False, tuple(exact))
             )
-        # Rows that are not there, because few are not broken down: the adversary is told that there is something.
+        # Rows that are not there, because few are not broken down: the adversary is told that there is something, and must
+        # not find anybody in it. Where nobody is, nothing is kept from anybody.
         for where, (smallest, base, _, exact) in few.items():
             if where[0] != "agreement_margin":
-                found.append(Cell(number, *where, None, None, smallest, base, frozenset(), False, tuple(exact)))
+                some = {kind for kind, n in zip(("numerator", "denominator"), exact, strict=False) if n > 0}
+                some |= {"rest"} if 0 < exact[2] < smallest else set()
+                found.append(Cell(number, *where, None, None, smallest, base, frozenset(some), True, tuple(exact)))
         moved = {
             (row["characteristic"], row["was"], row["becomes"]): row["n_records"]
             for row in manifest["changes"]["moved"]

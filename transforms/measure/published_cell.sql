@@ -18,4 +18,6 @@ select "table", metric, period, place_kind, place, breakdown, category, numerato
             when is_primary then 'few' when is_numerator_hidden or is_denominator_hidden then 'secondary' end as hidden_as
 from told
 -- A cross that is left out is told nothing of, and there is a row that says that it is.
-where status is not null or is_denominator_open and not is_left_out
+where (status is not null or is_denominator_open)
+  and ("table", metric, period, place_kind, place, breakdown) not in (
+      select ("table", metric, period, place_kind, place, breakdown) from measure.disclosed_cell where status = 'left_out')

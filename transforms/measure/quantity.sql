@@ -2,7 +2,8 @@
 -- after: told_count, addend
 with gathered as (
     select quantity, any_value(kind) as kind, any_value(value) as value, any_value(numerator_quantity) as numerator_quantity,
-           bool_or(is_hidden) as is_hidden, bool_or(is_kept) as is_kept, bool_or(is_open) as is_withdrawn, bool_or(release > 0 and not is_hidden) as was_shown,
+           bool_or(is_hidden) as is_hidden, bool_or(is_kept) as is_kept, bool_or(is_open) as is_withdrawn, bool_or(release > 0 and not is_hidden and not was_nothing) as was_shown,
+           bool_and(was_nothing) as was_nothing,
            max(low) as low_of_all, min(high) as high_of_all, max(low) filter (is_hidden or release > 0) as low_of_hidden,
            min(high) filter (is_hidden or release > 0) as high_of_hidden,
            -- What earlier releases tell stays told, whatever is hidden now.
@@ -15,7 +16,7 @@ with gathered as (
     group by quantity
 ),
 told as (
-    select quantity, kind, value, numerator_quantity, is_hidden, was_shown, false as is_untold,
+    select quantity, kind, value, numerator_quantity, is_hidden, was_shown, was_nothing as is_untold,
            -- What could be read in an earlier release is not kept from anybody by hiding it now.
            is_kept and not was_shown as is_kept, is_free and not was_shown and not is_hidden and kind < 2 and not is_last as is_free,
            -- Where the standard says that nobody is, to hide it hides little: only where there is nothing else.
