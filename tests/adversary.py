@@ -59,6 +59,7 @@ class Sheet:
     named: dict[tuple, int] = field(default_factory=dict)
     sums: list[dict[int, int]] = field(default_factory=list)
     seen: set[frozenset] = field(default_factory=set)
+    no_row: set[int] = field(default_factory=set)
 
     def unknown(self, name: tuple, low: int = 0, high: int = ANYTHING, gap: int = 0, *, hidden: bool = False) -> int:
         """The number of an unknown; told twice, both are true."""
@@ -74,7 +75,8 @@ class Sheet:
         return no
 
     def adds_up(self, parts: Iterable[int], whole: int) -> None:
-        """These are, together, the whole."""
+        """These are, together, the whole. Where some of them have no row there may be others without one: nobody is in these,
+        or few, and which it is cannot be read."""
         terms: dict[int, int] = defaultdict(int)
         for part in parts:
             terms[part] += 1
@@ -82,7 +84,13 @@ class Sheet:
         terms = {no: sign for no, sign in terms.items() if sign}
         if len(terms) > 1 and (key := frozenset(terms.items())) not in self.seen:
             self.seen.add(key)
+            if sum(terms.values()) > 0 and any(no in self.no_row for no, sign in terms.items() if sign > 0):
+                terms[self.unknown(("others", len(self.sums)))] = 1
             self.sums.append(terms)
+
+    def divides(self, n: int, rest: int, d: int) -> None:
+        """The count and what is left over are, together, what it is of: a sum in which nothing is missing."""
+        self.sums.append({n: 1, rest: 1, d: -1})
 
     def narrowed(self) -> tuple[list[int], list[int]]:
         """Bounds after propagation; an impossible one is a fault of the attack."""
@@ -195,8 +203,9 @@ def sheet(cells: Iterable[Cell], standard: dict) -> Sheet:
         if cell.metric in rates:  # nothing is left over: more may happen than there are people
             r = made.unknown(("nothing",), high=0)
         else:
-            made.adds_up([n, r], d)
+            made.divides(n, r, d)
         numbers[cell] = n, d, r
+        made.no_row |= {n, d, r} if cell.is_out else set()
     grouped = defaultdict(dict)
     for cell in listed:
         grouped[cell.release, cell.table, cell.metric, cell.period][

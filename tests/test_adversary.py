@@ -120,7 +120,7 @@ def told_by_releases(lake: Lake, standard: Standard) -> list[Cell]:
         few = {row[:7]: row[7:] for row in con.execute(f"""
             select "table", metric, period, place_kind, place, breakdown, category, smallest_count_shown, rounding_base,
                    {PUBLISHED_FEW}, [numerator, denominator, denominator - numerator]
-            from protected.published_cell where suppression <> 'deliveries'""").fetchall()}  # fmt: skip
+            from protected.published_cell where suppression <> 'deliveries' and not was_left_out""").fetchall()}  # fmt: skip
         number = int(folder.name)
         for *where, numerator, denominator in open_cells:
             smallest, base, known_few, exact = few.pop(tuple(where))

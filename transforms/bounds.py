@@ -63,6 +63,17 @@ def connected(system: Margins, n_quantities: int) -> tuple[Array, Array]:
     return labels[:n_quantities], labels[n_quantities:]
 
 
+def pairs(alike: Array) -> tuple[Array, Array]:
+    """Every two places with equal numbers, the earlier one first."""
+    order = np.argsort(alike, kind="stable")
+    one, other, apart = [order[:0]], [order[:0]], 1
+    while (is_pair := alike[order[:-apart]] == alike[order[apart:]]).any():
+        one.append(order[:-apart][is_pair])
+        other.append(order[apart:][is_pair])
+        apart += 1
+    return np.concatenate(one), np.concatenate(other)
+
+
 def narrow(
     system: Margins, low: Array, high: Array, least_but_none: Array, active: Array, *, most_rounds: int = 200
 ) -> int:

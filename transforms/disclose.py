@@ -28,12 +28,11 @@ NO_LIMIT = 1 << 40  # more than anybody counts
 def disclose(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
     """Make measure.disclosed_cell by disclosure.yml. Returns how many cells are shown, suppressed and left out.
 
-    What releases that can be read tell is in measure.earlier_cell, if there is any. Where nothing new can be told beside them,
-    what they show is all that is shown of it (`silenced` in the record).
+    What releases that can be read tell is in measure.earlier_cell, if there is any. Raises secondary.NothingLeft where nothing
+    new can be told beside them.
     """
-    set_variables(con, standard)
-    _prepare(con, standard)
-    for name in BEFORE:
+    judge(con, standard)
+    for name in BEFORE[1:]:
         run_file(con, HERE / "measure" / f"{name}.sql")
     found = secondary.hide(con, int(standard.settings["disclosure"]["fewest_values"]))
     for name in AFTER:
@@ -41,6 +40,13 @@ def disclose(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, in
     add_table(con, "standard.considered", [{"what": what, "n": n} for what, n in found.items()])
     counted = con.execute("select status, count(*) from measure.disclosed_cell group by 1").fetchall()
     return {"shown": 0, "suppressed": 0} | dict(counted)
+
+
+def judge(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
+    """Make measure.judged_cell: what might be told, with what the regime hides by itself."""
+    set_variables(con, standard)
+    _prepare(con, standard)
+    run_file(con, HERE / "measure" / f"{BEFORE[0]}.sql")
 
 
 def record(con: duckdb.DuckDBPyConnection, standard: Standard, releases: dict[str, list[int]]) -> dict[str, Any]:

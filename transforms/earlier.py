@@ -18,7 +18,7 @@ PUBLISHED = """"table" varchar, metric varchar, period varchar, place_kind varch
     category varchar, numerator bigint, denominator bigint, n_people_numerator bigint, n_people_denominator bigint,
     n_people_difference bigint, suppression varchar, smallest_count_shown integer, rounding_base integer,
     hides_none_and_all boolean, was_hidden boolean, was_base_hidden boolean, is_numerator_open boolean,
-    is_denominator_open boolean, is_rest_open boolean"""
+    is_denominator_open boolean, is_rest_open boolean, was_left_out boolean"""
 KEPT = "published_cell"
 
 
@@ -47,7 +47,7 @@ def earlier_cells(con: duckdb.DuckDBPyConnection, lake: Lake) -> dict[str, list[
 
 
 def is_too_close(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether measure.cell differs from what a release that can be read tells, and nowhere by as many as may be shown."""
+    """Whether measure.judged_cell differs in what is made now from what a release that can be read tells, and nowhere by as many as may be shown."""
     run_file(con, HERE / "measure" / "difference.sql")
     query = """select 1 from measure.difference
                where n_cells > 0 and n_people < getvariable('smallest_count_shown') limit 1"""

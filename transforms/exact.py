@@ -95,14 +95,22 @@ def _look(told: Told, one: int, free: Array, margins: Array | None, low: Array, 
 
 
 def _sums(told: Told, one: int, low: Array, high: Array) -> tuple[Array, Array]:
-    """The quantities and the margins nearest to one: all that is in these margins may move."""
-    inside = margins = np.array([one])
-    while True:
-        wider = told.system.around(inside)
-        held = told.system.within(wider)
-        if (len(held) > NEAR and len(inside) > 1) or len(held) == len(inside):
-            return inside, margins
-        inside, margins = held, wider
+    """The quantities and the margins nearest to one, along what can have more than one value: all that is in these margins
+    may move. Of margins that are as near, those that hold least."""
+    system, inside, chosen = told.system, np.array([one]), np.zeros(0, dtype=np.int64)
+    edge = inside
+    while len(edge):
+        new = np.setdiff1d(system.around(edge), chosen)
+        new = new[np.argsort(system.start[new + 1] - system.start[new], kind="stable")]
+        before = inside
+        for margin in new:
+            wider = np.union1d(inside, system.quantity[system.start[margin] : system.start[margin + 1]])
+            if len(wider) > NEAR and len(chosen):
+                return inside, np.sort(chosen)
+            inside, chosen = wider, np.append(chosen, margin)
+        edge = np.setdiff1d(inside, before)
+        edge = edge[high[edge] > low[edge]]
+    return inside, np.sort(chosen)
 
 
 def _block(told: Told, one: int, size: int, low: Array, high: Array) -> Array:

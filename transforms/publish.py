@@ -20,7 +20,7 @@ from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import CODE as OF_DISCLOSURE
-from transforms.disclose import disclose, record
+from transforms.disclose import disclose, judge, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.former import KEPT
@@ -35,6 +35,7 @@ from transforms.objecting import add_objecting, objecting_fingerprint
 from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
+from transforms.secondary import NothingLeft
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
@@ -70,6 +71,10 @@ CODE = (
 )
 PATIENCE = timedelta(minutes=10)
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
+# Why the open area stays as it was in a release, for whoever reads release.json.
+CALENDAR = "The open area changes once a month."
+TOO_CLOSE = "So few people differ from what is open that a newer one beside it would tell of them."
+NOTHING_LEFT = "Beside what is open already nothing newer could be told from which nobody can be worked out."
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
@@ -154,17 +159,19 @@ def _build(
     try:
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
-        is_held = is_open_held(standard, lake)
+        kept_because = CALENDAR if is_open_held(standard, lake) else ""
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
         before = earlier.earlier_cells(con, lake)
-        is_held = is_held or (earlier.is_too_close(con) and _is_same_house(standard, lake))
-        if is_held:  # what is disclosed then is for nobody, and earlier releases do not matter to it
-            con.execute("delete from measure.earlier_cell")
-        facts |= disclose(con, standard)
+        judge(con, standard)
+        if not kept_because and earlier.is_too_close(con) and _is_same_house(standard, lake):
+            kept_because = TOO_CLOSE
+        counts, kept_because = _disclose(con, standard, kept_because)
+        facts |= counts
+        is_held = bool(kept_because)
         told = record(con, standard, before)
         add_dictionaries(con)
         for name in NOT_KEPT:
@@ -186,7 +193,7 @@ def _build(
     finally:
         con.close()
     if is_held:
-        _keep_open(lake, built)
+        _keep_open(lake, built, kept_because)
     else:
         site(
             standard,
@@ -216,18 +223,30 @@ def is_open_held(standard: Standard, lake: Lake) -> bool:
     return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
 
 
-def _keep_open(lake: Lake, built: Path) -> None:
-    """The open area and the site of the current release, unchanged, in the new one."""
+def _disclose(con: duckdb.DuckDBPyConnection, standard: Standard, kept_because: str) -> tuple[dict[str, int], str]:
+    """Disclose, and say why the open area keeps what it told, if it does: what is disclosed then is for nobody, and earlier
+    releases do not matter to it."""
+    if not kept_because:
+        try:
+            return disclose(con, standard), ""
+        except NothingLeft:
+            if not con.execute("select count(*) from measure.earlier_cell").fetchone()[0]:
+                raise
+            kept_because = NOTHING_LEFT
+    con.execute("delete from measure.earlier_cell")
+    return disclose(con, standard), kept_because
+
+
+def _keep_open(lake: Lake, built: Path, why: str) -> None:
+    """The open area and the site of the current release, unchanged, in the new one, which says why."""
     for area in ("open", "site"):
         shutil.rmtree(built / area)
         shutil.copytree(lake.path("current", area), built / area)
     made, before = (
         json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json"))
     )
-    write_text(
-        built / "release.json",
-        json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1),
-    )
+    own = {k: made[k] for k in ("release", "made_at", "fingerprint")} | {"open_kept_because": why}
+    write_text(built / "release.json", json.dumps(before | own, indent=1))
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:

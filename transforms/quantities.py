@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 from scipy.sparse.csgraph import connected_components
 
-from transforms.bounds import Array, Margins, collected
+from transforms.bounds import Array, Margins, collected, pairs, ranges
 
 QUANTITIES = """
 select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_none, q.price,
@@ -19,16 +19,18 @@ select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_
 from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
-select distinct n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quantity_no, n.quantity_no) as rest
+select n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quantity_no, n.quantity_no) as rest,
+       bool_or(c.release > 0 and not c.is_denominator_open)::integer as stands
 from measure.judged_cell as c
 join measure.quantity as n on n.quantity = c.numerator_quantity
 join measure.quantity as d on d.quantity = c.denominator_quantity
 left join measure.quantity as r on r.quantity = c.rest_quantity and not c.is_rate
 where c.suppression <> 'deliveries'
-order by all
+group by 1, 2, 3 order by 1, 2, 3
 """
 ADDENDS = """
-select (dense_rank() over (order by margin) - 1)::integer as margin_no, quantity_no, sign
+select (dense_rank() over (order by margin) - 1)::integer as margin_no, quantity_no, sign,
+       (dense_rank() over (order by alike) - 1)::integer as alike
 from measure.addend join measure.quantity using (quantity)
 order by margin_no, quantity_no
 """
@@ -52,12 +54,14 @@ class Told:
     is_last: Array  # it may be hidden where there is nothing else
     is_withdrawn: Array  # it is a part of few that are not broken down
     cells: Array  # a row per cell: numerator, denominator, rest
+    is_row: Array  # of each cell: a release that can be read has a row of it
     system: Margins
     was_shown: Array  # a release that can be read shows it
     same: Array  # of each quantity of measure.quantity: its place here, one for all that are known to be equal
-    n_margins: int  # those after them say that numerator and rest of a cell are its denominator
+    n_margins: int  # of margins.csv; those after them are differences of two of these
+    n_sums: int  # with the differences; those after them say that numerator and rest of a cell are its denominator
     no_limit: int
-    n_silenced: int = field(default=0, init=False)
+    n_told_nothing: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         self.seen_low, self.seen_high = self.value.copy(), self.value.copy()  # found possible (exact.py)
@@ -79,34 +83,61 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     """What measure.quantity, addend and judged_cell say, as arrays; what is known to be equal is one."""
     told = {name: np.asarray(column) for name, column in con.execute(QUANTITIES).fetchnumpy().items()}
     cells = np.stack([np.asarray(c, dtype=np.int64) for c in con.execute(CELLS).fetchnumpy().values()], axis=1)
+    stands = cells[:, 3] == 1
     added = {name: np.asarray(column) for name, column in con.execute(ADDENDS).fetchnumpy().items()}
     margin, quantity, sign = added["margin_no"], added["quantity_no"].astype(np.int64), added["sign"].astype(np.int8)
     n_margins = int(margin.max()) + 1 if len(margin) else 0
     system = collected(margin, quantity, sign, len(told["kind"]))
     same, one = merged({name: column.astype(np.int64) for name, column in told.items()}, system)
-    margin, quantity, sign = renamed(margin, same[quantity], sign)
-    cells = np.unique(same[cells], axis=0)
-    n_margins = int(margin.max()) + 1 if len(margin) else 0
+    alike = np.zeros(n_margins, dtype=np.int64)
+    alike[margin] = added["alike"]
+    margin, quantity, sign, kept = renamed(margin, same[quantity], sign)
+    alike = alike[kept]
+    cells, of_cell = np.unique(same[cells[:, :3]], axis=0, return_inverse=True)
+    is_row = np.zeros(len(cells), dtype=bool)
+    np.logical_or.at(is_row, of_cell.ravel(), stands)
+    n_margins = int(margin.max(initial=-1)) + 1
+    of_rests = differences(margin, quantity, sign, np.asarray(alike))
+    n_sums = n_margins + int(of_rests[0].max(initial=-1)) + 1
     whole = cells[cells[:, 2] != cells[:, 0]]  # of a rate nothing is left over
     of_cells = renamed(
         np.repeat(np.arange(len(whole)), 3), whole.ravel(), np.tile(np.array([1, -1, 1], np.int8), len(whole))
     )
-    margin = np.concatenate([margin, of_cells[0] + n_margins])
-    quantity, sign = np.concatenate([quantity, of_cells[1]]), np.concatenate([sign, of_cells[2]])
+    margin = np.concatenate([margin, of_rests[0] + n_margins, of_cells[0] + n_sums])
+    quantity, sign = (
+        np.concatenate([quantity, of_rests[1], of_cells[1]]),
+        np.concatenate([sign, of_rests[2], of_cells[2]]),
+    )
     system = collected(margin, quantity, sign, len(one["kind"]))
-    return Told(**one, cells=cells, system=system, same=same, n_margins=n_margins,
+    return Told(**one, cells=cells, is_row=is_row, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
                 no_limit=int(con.execute("select getvariable('no_limit')").fetchone()[0]))  # fmt: skip
 
 
-def renamed(margin: Array, quantity: Array, sign: Array) -> tuple[Array, Array, Array]:
-    """The rows of margins without what is in one of them as part and as whole, and those numbered anew that are left."""
+def differences(margin: Array, quantity: Array, sign: Array, alike: Array) -> tuple[Array, Array, Array]:
+    """What the same sum in two releases says without what both hold: what is left of one is what is left of the other,
+    whatever the shared counts are. No bounds of these say as much."""
+    start = np.concatenate([[0], np.cumsum(np.bincount(margin, minlength=len(alike)))])
+    one, other = pairs(alike)
+    entries, begins = ranges(start, np.stack([one, other], axis=1).ravel())
+    side = np.repeat(np.tile(np.array([1, -1], np.int8), len(one)), np.diff(begins))
+    pair = np.repeat(np.repeat(np.arange(len(one)), 2), np.diff(begins))
+    left, who, sides, kept = renamed(pair, quantity[entries], side * sign[entries])
+    # With one count in common its bounds say the same.
+    n_before, n_left = np.bincount(pair, minlength=len(one))[kept], np.bincount(left, minlength=len(kept))
+    says = (n_before - n_left >= 4)[left]
+    return np.unique(left[says], return_inverse=True)[1], who[says], sides[says]
+
+
+def renamed(margin: Array, quantity: Array, sign: Array) -> tuple[Array, Array, Array, Array]:
+    """The rows of margins without what is in one of them as part and as whole, and those numbered anew that are left, and
+    what their numbers were."""
     order = np.lexsort((quantity, margin))
     margin, quantity, sign = margin[order], quantity[order], sign[order]
     begins = np.flatnonzero(np.diff(margin, prepend=-1) | np.diff(quantity, prepend=-1))
     in_all = np.add.reduceat(sign.astype(np.int64), begins) if len(begins) else begins
     keep = np.repeat(in_all != 0, np.diff(np.append(begins, len(margin))))
-    margin = np.unique(margin[keep], return_inverse=True)[1]
-    return margin, quantity[keep], sign[keep]
+    kept, margin = np.unique(margin[keep], return_inverse=True)
+    return margin, quantity[keep], sign[keep], kept
 
 
 def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Array]]:

@@ -16,8 +16,12 @@ from transforms.quantities import Told, conceal, read
 BIG = 1 << 23  # more quantities than are ever told; a price times this is still a whole number of the machine
 
 
-PATIENT_ROUNDS = 2
+PATIENT_ROUNDS = 6
 MOST_SOUGHT = 500  # for so many at once it is looked for further away
+
+
+class NothingLeft(Exception):
+    """Whatever is hidden now, with what earlier releases tell something could be worked out that they keep."""
 
 
 def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
@@ -38,21 +42,20 @@ def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
         "margins": told.n_margins,
         "quantities": len(told.value),
         "hidden_too": n_hidden,
-        "silenced": told.n_silenced,
+        "told_nothing_of": told.n_told_nothing,
     }
 
 
 def protect(told: Told, fewest: int) -> None:
-    """Hide more, cheapest first, until every kept quantity has `fewest` possible values."""
+    """Hide more, cheapest first, until every kept quantity has `fewest` possible values. Raises NothingLeft where that is
+    not to be had beside what earlier releases tell."""
     low, high = told.low.copy(), told.high.copy()
     of_quantity, of_margin = connected(told.system, len(told.value))
     n_rounds = 0
     is_due = np.ones(max(of_quantity.max(initial=-1), of_margin.max(initial=-1)) + 1, dtype=bool)
     while True:
         _bound(told, low, high, is_due[of_quantity], np.flatnonzero(is_due[of_margin]))
-        # Of a row that is not there a zero is nothing that was hidden; few still are.
-        gone = told.cells[told.is_withdrawn[told.cells[:, 1]]]
-        told.is_kept[gone[told.value[gone] == 0]] = False
+        forget_nobody(told)
         unsafe = np.flatnonzero(told.is_kept & (high - low + 1 < fewest))
         if not len(unsafe):
             unsafe = uncertain(told, low, high, of_quantity, fewest)
@@ -61,13 +64,20 @@ def protect(told: Told, fewest: int) -> None:
         chosen, parts = _next(told, unsafe, low, high, n_rounds)
         n_rounds += 1
         if not len(chosen) and not len(parts):
-            silence(told, np.isin(of_quantity, of_quantity[unsafe]))
-            continue
+            parts = all_of_it(told, np.isin(of_quantity, of_quantity[unsafe]))
         told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
         changed = np.union1d(chosen, parts)
         conceal(told, changed)
         # What has nothing to do with what was hidden is known as well as before.
         is_due = np.isin(np.arange(len(is_due)), of_quantity[changed])
+
+
+def forget_nobody(told: Told) -> None:
+    """Of a row that is not there a zero is nothing that was hidden, unless another row tells of it; few still are."""
+    is_there = np.zeros(len(told.value), dtype=bool)
+    is_there[told.cells[told.is_row | ~told.is_withdrawn[told.cells[:, 1]]]] = True
+    gone = told.cells[told.is_withdrawn[told.cells[:, 1]]]
+    told.is_kept[gone[(told.value[gone] == 0) & ~is_there[gone]]] = False
 
 
 def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> tuple[Array, Array]:
@@ -90,15 +100,14 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
     return unsafe[:0], unsafe[:0]
 
 
-def silence(told: Told, is_near: Array) -> None:
-    """Tell nothing of these but what releases that can be read tell already, as it is told there: rows that are shown there
-    stay, the others go. Nobody learns anything of them from this release."""
-    n_known = int((told.is_kept & is_near).sum())
-    told.n_silenced += n_known
-    goes = np.flatnonzero(is_near & ~told.was_shown)
-    told.is_withdrawn[goes] = True
-    conceal(told, goes)
-    told.is_kept[is_near] = False
+def all_of_it(told: Told, is_near: Array) -> Array:
+    """All that has to do with what is unsafe, but for what releases that can be read show: of this nothing is told then, and
+    sums of which nothing is told say nothing of each other. It is looked at again like everything else that is hidden."""
+    goes = np.flatnonzero(is_near & ~told.was_shown & ~told.is_withdrawn)
+    if not len(goes):
+        raise NothingLeft("beside what is told already something hidden can be worked out")
+    told.n_told_nothing += len(goes)
+    return goes
 
 
 def _bound(told: Told, low: Array, high: Array, is_due: Array, margins: Array) -> None:
@@ -127,7 +136,7 @@ def implied(told: Told, quantities: Array, low: Array, high: Array) -> tuple[Arr
     places, begins = ranges(system.first, quantities)
     margin, sign = system.margin_of[places], system.sign_of[places]
     place = np.repeat(np.arange(len(quantities)), np.diff(begins))
-    is_margin = margin < told.n_margins
+    is_margin = margin < told.n_sums
     margin, sign, place = margin[is_margin], sign[is_margin], place[is_margin]
     which, back = np.unique(margin, return_inverse=True)
     entries, begins = ranges(system.start, which)

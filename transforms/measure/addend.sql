@@ -2,7 +2,7 @@
 -- after: membership, told_count
 -- A margin that does not hold in the exact counts is no margin, and nobody learns from it; what holds is kept.
 with part as (
-    select release, own_table, metric, is_rate, own_period as period, place_kind, place, own_breakdown as breakdown, category, numerator_key,
+    select release, own_table, metric, is_rate, own_period as period, place_kind, place, own_breakdown as breakdown, category, numerator_key, denominator_key,
            [{'kind': 0, 'quantity': numerator_quantity, 'value': numerator},
             {'kind': 2, 'quantity': rest_quantity, 'value': rest},
             {'kind': 1, 'quantity': denominator_quantity, 'value': denominator}] as counts
@@ -129,28 +129,30 @@ summed as (
     where (w.numerator_key is not null or u.counts in ('each', 'numerator')) and not (p.is_rate and s.part = 2)
     union all by name
     -- Categories that add up to the denominator which they share.
-    select m.margin_no, p.metric || ' ' || p.breakdown as by_what, p.counts[3].quantity as whole_key, p.release, 0 as kind, p.counts[1] as part,
+    select m.margin_no, p.metric || ' ' || p.breakdown as by_what, p.denominator_key as whole_key, p.release, 0 as kind, p.counts[1] as part,
            p.counts[3] as whole, false as is_untold
     from part as p join standard.margin as m on m."table" = p.own_table and m.along = 'denominator'
      and (m.breakdown = '' or m.breakdown = p.breakdown) and (m.part = '*' or list_contains(string_split(m.part, ' '), p.category))
 ),
 -- Denominators that several numbers share are told by each of them.
 once as (
-    select margin_no, by_what, kind, release, is_untold,
+    select margin_no, by_what, kind, release, is_untold, whole_key,
            case when is_untold then hash(whole_key, kind, release) else whole.quantity end as whole, whole.value as whole_value, part
     from summed
     where not (kind = 1)
     union all
-    select distinct margin_no, by_what, kind, release, is_untold,
-           case when is_untold then hash(whole_key, kind, release) else whole.quantity end, whole.value, part
+    select margin_no, by_what, kind, release, is_untold, min(whole_key) as whole_key,
+           case when is_untold then hash(whole_key, kind, release) else whole.quantity end as whole, whole.value as whole_value, part
     from summed
     where kind = 1
+    group by margin_no, by_what, kind, release, is_untold, 7, whole_value, part
 ),
 named as (
-    select hash(margin_no, by_what, kind, whole, release) as margin, * from once
+    -- `alike`: the same sum in every release.
+    select hash(margin_no, by_what, kind, whole, release) as margin, hash(margin_no, by_what, kind, whole_key) as alike, * from once
 ),
 added as (
-    select margin, any_value(margin_no) as margin_no, any_value(kind) as kind, is_untold, sum(part.value)::bigint as value, bit_xor(hash(part.quantity)) as members,
+    select margin, any_value(margin_no) as margin_no, any_value(kind) as kind, any_value(alike) as alike, is_untold, sum(part.value)::bigint as value, bit_xor(hash(part.quantity)) as members,
            case when is_untold then hash(any_value(whole), sum(part.value)) else any_value(whole) end as whole
     from named
     group by margin, is_untold
@@ -164,7 +166,7 @@ known as (
     )
     qualify not is_untold or count(*) over (partition by whole) > 1
 )
-select margin, k.margin_no, k.kind, k.whole, is_untold, part.value, part.quantity, 1 as sign
+select margin, k.alike, k.margin_no, k.kind, k.whole, is_untold, part.value, part.quantity, 1 as sign
 from named as n join known as k using (margin, is_untold)
 union all
-select margin, margin_no, kind, whole, is_untold, value, whole as quantity, -1 as sign from known
+select margin, alike, margin_no, kind, whole, is_untold, value, whole as quantity, -1 as sign from known

@@ -1,9 +1,9 @@
 -- One row per release that can be read: in how many numbers it differs from what is counted now, and by how many people at most.
--- after: cell
+-- after: judged_cell
 -- Deliveries are no people, and what moved is told of the release before.
 with now as (
-    select *, lasting_period("table", period) as own_period from measure.cell
-    where suppression <> 'deliveries' and "table" <> 'moved'
+    select * from measure.judged_cell
+    where release = 0 and suppression <> 'deliveries' and "table" <> 'moved'
 ),
 before as (
     select *, lasting_period("table", period) as own_period from measure.earlier_cell
@@ -17,7 +17,7 @@ compared as (
                     case when coalesce(n."table", b."table") in ('coverage', 'agreement_margin')
                          then coalesce(abs(n.n_people_denominator - b.n_people_denominator), 0)
                          else abs(coalesce(n.n_people_denominator, 0) - coalesce(b.n_people_denominator, 0)) end) as n_people
-    from (select r.release, n.* from now as n cross join (select distinct release from before) as r) as n
+    from (select r.release, n.* exclude (release) from now as n cross join (select distinct release from before) as r) as n
     full join before as b
       on b.release = n.release and b."table" = n."table" and b.metric = n.metric and b.own_period = n.own_period
      and b.place_kind = n.place_kind and b.place = n.place and b.breakdown = n.breakdown and b.category = n.category

@@ -8,4 +8,5 @@ select c."table", count(*) as n_cells, count(*) filter (hidden_as is null) as n_
        count(*) filter (hidden_as = 'secondary') as n_secondary, count(*) filter (hidden_as = 'not_broken_down') as n_not_broken_down,
        coalesce(any_value(l.n), 0) as n_crosses_left_out
 from measure.published_cell as c left join left_out as l using ("table")
+where not was_left_out
 group by all

@@ -18,7 +18,7 @@ told as (
     join standard.suppression as d using (suppression)
     where c."table" <> 'metric_value' or (c.breakdown, c.place_kind, c.period) in (select (breakdown, place_kind, period) from grained)
     union all by name
-    select * from measure.earlier_cell
+    select * exclude (was_left_out) from measure.earlier_cell where not was_left_out
 ),
 based as (
     -- Metrics with one denominator share it; that of a rate is everybody there, whatever the period, and nothing is left over
@@ -69,12 +69,24 @@ keyed as (
                 else quantity_key('denominator', own_table, base, own_period, place_kind, place, own_breakdown, category)
            end as denominator_key
     from named
+),
+crossed as (
+    select *, breakdown like '% x %' and release = 0 as is_crossed, avg(is_primary::integer) over crossed as share_hidden,
+           bit_xor(hash(category, numerator, denominator)) over crossed as content
+    from keyed
+    window crossed as (partition by release, "table", metric, period, place_kind, place, breakdown)
+),
+-- What was left out stays so while nothing in it has changed.
+left_out_before as (
+    select release, "table", metric, lasting_period("table", period) as own_period, place_kind, place, breakdown,
+           bit_xor(hash(category, numerator, denominator)) as content
+    from measure.earlier_cell where was_left_out group by all
 )
 -- What is counted in two tables or releases is one quantity where the counts are equal: a reader may know that it is.
-select *, hash(numerator_key, numerator) as numerator_quantity, hash(denominator_key, denominator) as denominator_quantity,
+select * exclude (is_crossed, share_hidden, content), hash(numerator_key, numerator) as numerator_quantity, hash(denominator_key, denominator) as denominator_quantity,
        hash(rest_key, rest) as rest_quantity,
        -- Two breakdowns crossed of which most is hidden are not published in that place: they would tell little and cost much.
-       release = 0 and breakdown like '% x %' and avg(is_primary::integer) over crossed > 1 - getvariable('smallest_share_of_a_cross')
-         as is_left_out
-from keyed
-window crossed as (partition by release, "table", metric, period, place_kind, place, breakdown)
+       is_crossed and (share_hidden > 1 - getvariable('smallest_share_of_a_cross')
+                       or ("table", metric, own_period, place_kind, place, breakdown, content)
+                            in (select * exclude (release) from left_out_before)) as is_left_out
+from crossed
