@@ -13,7 +13,7 @@ from tests.adversary import Cell, breaches, sheet
 from tests.cells import BOARDS, CATEGORIES, YEAR, known, prepared, published
 from tests.lakes import PERIOD
 from tests.synthetic import deliver, write_postcodes
-from transforms import disclose, keys, publish, secondary
+from transforms import disclose, keys, publish, quantities, secondary
 from transforms.geography import import_postcodes
 from transforms.lake import Lake
 from transforms.standard import Standard
@@ -198,6 +198,31 @@ def test_nothing_can_be_worked_out_of_all_releases_together(released):
     cells = told_by_releases(lake, standard)
     assert {cell.release for cell in cells} == {1, 2}
     assert breaches(sheet(cells, known(standard)), 5, sample=20) == {}
+
+
+def test_every_sum_that_the_attack_reads_holds_in_the_exact_counts(released):
+    """Else the adversary would win, or lose, by a mistake of ours: what is read of a number, and what numbers add up to."""
+    lake, standard = released
+    made = sheet(told_by_releases(lake, standard), known(standard))
+    exact = {no: name[-1] if name[0] == "same" else 0 for name, no in made.named.items()}
+    others = {no for name, no in made.named.items() if name[0] == "others"}
+    assert len(made.sums) > 10_000 and others
+    for terms in made.sums:
+        left = sum(sign * exact[no] for no, sign in terms.items())
+        # What has no row and nobody in it adds nothing; what the attack has no number for can only be missing.
+        assert left <= 0 if others & set(terms) else left == 0, terms
+    for no, value in exact.items():
+        if no not in others:
+            assert made.low[no] <= value <= made.high[no] and not 0 < value < made.gap[no]
+
+
+def test_a_sum_that_does_not_hold_stops_the_release(standard, monkeypatch):
+    con = prepared(standard)
+    random_tables(con, 3, 1)
+    margins = quantities.ADDENDS
+    monkeypatch.setattr(quantities, "ADDENDS", margins.replace("quantity_no, sign,", "quantity_no, 1 as sign,"))
+    with pytest.raises(AssertionError, match="do not hold"):
+        disclose.disclose(con, standard)
 
 
 def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ROOM = 24  # with so much room in each of its margins a count has never been found to be unsafe (tests)
 SIZES = (60, 400, 2000)  # quantities that may move at once
+SWAYED, SWAYS = 2000, 6  # quantities of a block of which many are looked at at once, and how often
 # More than that has to do with a count, and no block of them proves anything: the sums nearest to it are solved by
 # themselves, where there is least room, and what they leave possible is what a reader of as many sums would find.
 NEAR, LITTLE_ROOM = 300, 6
@@ -35,11 +36,12 @@ def uncertain(told: Told, low: Array, high: Array, of_quantity: Array, fewest: i
     risky, room = _risky(told, low, high)
     is_small = np.bincount(of_quantity)[of_quantity[risky]] <= SIZES[-1]
     near, risky = left(risky[~is_small & (room < LITTLE_ROOM)]), left(risky[is_small])
+    _sway(told, np.concatenate([risky, near]), low, high, fewest)
     for size in SIZES:
         for one in left(risky):
-            _look(told, one, _block(told, one, size, low, high), None, low, high, fewest)
-    for one in near:
-        _look(told, one, *_sums(told, one, low, high), low, high, fewest)
+            _look(told, np.array([one]), _block(told, one, size, low, high), None, low, high, fewest)
+    for one in left(near):
+        _look(told, np.array([one]), *_sums(told, one, low, high), low, high, fewest)
     return np.concatenate([left(risky), left(near)])
 
 
@@ -55,8 +57,35 @@ def _risky(told: Told, low: Array, high: Array) -> tuple[Array, Array]:
     return kept[room < ROOM], room[room < ROOM]
 
 
-def _look(told: Told, one: int, free: Array, margins: Array | None, low: Array, high: Array, fewest: int) -> None:
-    """Note the smallest and largest values of one quantity, and those of all that move with it.
+def _sway(told: Told, wanted: Array, low: Array, high: Array, fewest: int) -> None:
+    """Push all that are wanted of a block up or down at once, each some way that comes by chance (the same in every run): two
+    solutions of a large block prove what would take two of each."""
+    chance, waiting = np.random.default_rng(1), wanted
+    while len(waiting):
+        waiting = waiting[told.seen_high[waiting] - told.seen_low[waiting] + 1 < fewest]
+        if not len(waiting):
+            return
+        free = _block(told, waiting[0], SWAYED, low, high)
+        for _ in range(SWAYS):
+            inside = np.intersect1d(waiting, free)
+            inside = inside[told.seen_high[inside] - told.seen_low[inside] + 1 < fewest]
+            if len(inside) < SWAYS:
+                break
+            _look(told, inside, free, None, low, high, fewest, chance.choice([-1.0, 1.0], len(inside)))
+        waiting = np.setdiff1d(waiting, free)
+
+
+def _look(
+    told: Told,
+    wanted: Array,
+    free: Array,
+    margins: Array | None,
+    low: Array,
+    high: Array,
+    fewest: int,
+    ways: Array | float = 1.0,
+) -> None:
+    """Note the smallest and largest values of what is wanted, each its way, and those of all that move with it.
 
     Without margins all that hold what is free are kept, and what is not free stays what it is; else only these are, and what
     is found is possible as far as they say.
@@ -83,10 +112,10 @@ def _look(told: Told, one: int, free: Array, margins: Array | None, low: Array, 
         held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-most[either].astype(float))]), -np.inf, 0))
     limits = Bounds(np.concatenate([least, np.zeros(n_either)]), np.concatenate([most, np.ones(n_either)]))
     goal = np.zeros(n + n_either)
-    goal[np.searchsorted(free, one)] = 1.0
-    whole, noted = np.ones(n + n_either), free if is_part else np.array([one])
+    goal[np.searchsorted(free, wanted)] = ways
+    whole, noted = np.ones(n + n_either), free if is_part else wanted
     for sign in (1.0, -1.0):
-        if told.seen_high[one] - told.seen_low[one] + 1 < fewest:
+        if (told.seen_high[wanted] - told.seen_low[wanted] + 1 < fewest).any():
             found = milp(sign * goal, constraints=held, bounds=limits, integrality=whole, options={"time_limit": 5.0})
             if found.x is not None:
                 values = np.rint(found.x[:n]).astype(np.int64)[np.searchsorted(free, noted)]

@@ -69,11 +69,13 @@ class Told:
         self.by_hiding = np.arange(len(self.value))
         self.by_hiding[self.cells[:, 2]] = self.cells[:, 0]
         numerator, denominator = self.cells[:, 0], self.cells[:, 1]
-        may_go = self.is_free[numerator] | self.is_hidden[numerator]
-        later = denominator[~may_go & self.is_last[numerator]]
-        self.is_last[later] |= self.is_free[later]
-        self.is_free[denominator[~may_go]] = False
-        self.is_last[denominator[~may_go & ~self.is_last[numerator]]] = False
+        before: tuple[int, int] | None = None
+        while before != (before := (int(self.is_free.sum()), int(self.is_last.sum()))):
+            may_go = self.is_free[numerator] | self.is_hidden[numerator]
+            later = denominator[~may_go & self.is_last[numerator]]
+            self.is_last[later] |= self.is_free[later]
+            self.is_free[denominator[~may_go]] = False
+            self.is_last[denominator[~may_go & ~self.is_last[numerator]]] = False
         # Where a denominator is hidden since it is equal to what is, so are the numerators that rest on it.
         taken = numerator[self.is_hidden[denominator]]
         conceal(self, taken[~self.is_hidden[taken]])
@@ -109,8 +111,16 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
         np.concatenate([sign, of_rests[2], of_cells[2]]),
     )
     system = collected(margin, quantity, sign, len(one["kind"]))
+    check(system, one["value"])
     return Told(**one, cells=cells, is_row=is_row, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
                 no_limit=int(con.execute("select getvariable('no_limit')").fetchone()[0]))  # fmt: skip
+
+
+def check(system: Margins, value: Array) -> None:
+    """Every sum that bounds are taken from holds in the exact counts; else what is hidden would be thought safe by mistake."""
+    sums = np.add.reduceat(system.sign * value[system.quantity], system.start[:-1]) if system.n else np.zeros(0)
+    if sums.any():
+        raise AssertionError(f"{np.count_nonzero(sums)} sums of counts do not hold in the exact ones")
 
 
 def differences(margin: Array, quantity: Array, sign: Array, alike: Array) -> tuple[Array, Array, Array]:
@@ -195,8 +205,9 @@ def conceal(told: Told, chosen: Array) -> None:
     is_chosen = np.zeros(len(told.value), dtype=bool)
     is_chosen[chosen] = True
     is_chosen[told.by_hiding[chosen]] = True
-    taken = told.cells[is_chosen[told.cells[:, 1]], 0]
-    is_chosen[taken[~told.is_hidden[taken]]] = True
+    # A numerator that is taken along may be what other numbers are of.
+    while len(taken := np.flatnonzero(is_chosen[told.cells[:, 1]] & ~(is_chosen | told.is_hidden)[told.cells[:, 0]])):
+        is_chosen[told.cells[taken, 0]] = True
     told.low[is_chosen], told.high[is_chosen] = told.low_before[is_chosen], told.high_before[is_chosen]
     told.is_hidden |= is_chosen
     told.is_kept |= is_chosen

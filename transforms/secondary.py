@@ -32,6 +32,8 @@ def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
     told = read(con)
     was_hidden = told.is_hidden.copy()
     protect(told, fewest)
+    if (told.is_hidden[told.cells[:, 1]] & ~told.is_hidden[told.cells[:, 0]]).any():
+        raise AssertionError("a number would be told of a denominator that is hidden")
     for name, which in (("hidden", told.is_hidden), ("not_broken_down", told.is_withdrawn)):
         con.register("which", {"quantity_no": np.flatnonzero(which[told.same]).astype(np.int32)})
         con.execute(f"""create or replace table measure.{name} as
