@@ -165,13 +165,6 @@ PUBLISHED_FEW = """list_filter([
 ], lambda w: w <> '')"""
 
 
-def exactly(monkeypatch) -> None:
-    """Hasten everything but the proofs, which these tests are about."""
-    proof = secondary.uncertain
-    lakes.hasten(monkeypatch)
-    monkeypatch.setattr(secondary, "uncertain", proof)
-
-
 @pytest.fixture(scope="module")
 def released(tmp_path_factory, standard) -> tuple[Lake, Standard]:
     """Two releases of two trusts and a practice; in the second the practice has sent again, with forty people more."""
@@ -180,7 +173,7 @@ def released(tmp_path_factory, standard) -> tuple[Lake, Standard]:
     import_postcodes(write_postcodes(folder / "postcodes.csv"), lake)
     landing = lake.path("landing")
     with pytest.MonkeyPatch.context() as patch:
-        exactly(patch)
+        lakes.hasten(patch, is_proved=True)
         patch.setattr(publish, "audit", lambda con, standard: 0)
         deliver(landing, "ZZ1", PERIOD, {"pas_patient": 150, "sus_outpatient": 150}, {"unrecognised": 6, "blank": 9})
         deliver(landing, "ZZ2", PERIOD, {"sus_outpatient": 100}, {"not_stated": 12}, first_person=90)
@@ -232,7 +225,7 @@ def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch
     again = Lake(tmp_path / "lake", lake.keys)
     shutil.rmtree(again.path("releases"))
     again.path("current").unlink()
-    exactly(monkeypatch)
+    lakes.hasten(monkeypatch, is_proved=True)
     monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
     monkeypatch.setattr(secondary, "protect", lambda told, fewest: None)
     again.prepare()
@@ -244,7 +237,7 @@ def test_one_person_more_changes_nothing_that_is_open(released, tmp_path, monkey
     lake, standard = released
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
     again = Lake(tmp_path / "lake", lake.keys)
-    exactly(monkeypatch)
+    lakes.hasten(monkeypatch, is_proved=True)
     monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
     before = lakes.listing(again.path("open"))
     deliver(again.path("landing"), "ZP001", PERIOD, {"emis_patient": 101, "emis_observation": 101}, first_person=150)

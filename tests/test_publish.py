@@ -72,7 +72,7 @@ def published(tmp_path_factory) -> Published:
     landing = lake.path("landing")
     without = next(c for c in standard.providers if c not in {r["provider"] for r in standard.tables["agreements"]})
     with pytest.MonkeyPatch.context() as patch:
-        lakes.hasten(patch)
+        lakes.hasten(patch, is_proved=True)
         deliver(landing, "ZZ1", "2026-08", {"pas_patient": 300})
         deliver(landing, "ZZ1", PERIOD, {"pas_patient": 300, "sus_outpatient": 300}, {"unrecognised": 20, "blank": 9})
         deliver(landing, "ZZ2", PERIOD, {"sus_outpatient": 200}, {"not_stated": 12}, first_person=200)
