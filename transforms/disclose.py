@@ -55,14 +55,14 @@ def record(con: duckdb.DuckDBPyConnection, standard: Standard, releases: dict[st
     found = con.execute('select * from measure.disclosure_count order by "table"')
     names = [column[0] for column in found.description]
     tables = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
-    held = con.execute("""select m.margin_no, m.along, m.whole, m.part, count(distinct a.margin)
+    held = con.execute("""select m.margin_no, m."table", m.along, m.whole, m.part, count(distinct a.margin)
         from standard.margin as m left join measure.addend as a using (margin_no) group by all order by 1""").fetchall()
     considered = con.execute("select what, n from standard.considered").fetchall()
     return {
         "regime": settings,
         "grain": plain(standard.settings["disclosure"]["grain"]),
         "tables": tables,
-        "margins": [{"along": along, "whole": whole, "part": part, "n": n} for _, along, whole, part, n in held],
+        "margins": [dict(zip(("table", "along", "whole", "part", "n"), row[1:], strict=True)) for row in held],
         "considered": dict(considered),
         "earlier_releases": releases,
         "solver": "HiGHS, through SciPy",

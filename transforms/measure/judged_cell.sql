@@ -10,12 +10,22 @@ with grained as (
     where case when c.period like '____-__-__' then getvariable('months_of_a_day') else n_months(c.period) end >= g.months
       and g.place_in_list = (select min(f.place_in_list) from standard.grain as f where c.breakdown glob f.pattern)
 ),
+-- Of a cross that was left out nothing was told; what was hidden in it is hidden again, so that it is left out again.
+left_out_before as (
+    select "table", metric, lasting_period("table", period) as own_period, place_kind, place, breakdown, category, numerator, denominator,
+           bool_or(was_hidden) as was_hidden, bool_or(was_base_hidden) as was_base_hidden
+    from measure.earlier_cell where was_left_out group by all
+),
 told as (
     select 0 as release, c.* exclude (suppression), suppression, d.smallest_count_shown, d.rounding_base,
-           d.hides_none_and_all, false as was_hidden, false as was_base_hidden,
+           d.hides_none_and_all, coalesce(b.was_hidden, false) as was_hidden, coalesce(b.was_base_hidden, false) as was_base_hidden,
            false as is_numerator_open, false as is_denominator_open, false as is_rest_open
     from measure.cell as c
     join standard.suppression as d using (suppression)
+    left join left_out_before as b
+      on b."table" = c."table" and b.metric = c.metric and b.own_period = lasting_period(c."table", c.period) and b.place_kind = c.place_kind
+     and b.place = c.place and b.breakdown = c.breakdown and b.category = c.category
+     and b.numerator = c.numerator and b.denominator = c.denominator
     where c."table" <> 'metric_value' or (c.breakdown, c.place_kind, c.period) in (select (breakdown, place_kind, period) from grained)
     union all by name
     select * exclude (was_left_out) from measure.earlier_cell where not was_left_out
@@ -69,24 +79,12 @@ keyed as (
                 else quantity_key('denominator', own_table, base, own_period, place_kind, place, own_breakdown, category)
            end as denominator_key
     from named
-),
-crossed as (
-    select *, breakdown like '% x %' and release = 0 as is_crossed, avg(is_primary::integer) over crossed as share_hidden,
-           bit_xor(hash(category, numerator, denominator)) over crossed as content
-    from keyed
-    window crossed as (partition by release, "table", metric, period, place_kind, place, breakdown)
-),
--- What was left out stays so while nothing in it has changed.
-left_out_before as (
-    select release, "table", metric, lasting_period("table", period) as own_period, place_kind, place, breakdown,
-           bit_xor(hash(category, numerator, denominator)) as content
-    from measure.earlier_cell where was_left_out group by all
 )
 -- What is counted in two tables or releases is one quantity where the counts are equal: a reader may know that it is.
-select * exclude (is_crossed, share_hidden, content), hash(numerator_key, numerator) as numerator_quantity, hash(denominator_key, denominator) as denominator_quantity,
+select *, hash(numerator_key, numerator) as numerator_quantity, hash(denominator_key, denominator) as denominator_quantity,
        hash(rest_key, rest) as rest_quantity,
        -- Two breakdowns crossed of which most is hidden are not published in that place: they would tell little and cost much.
-       is_crossed and (share_hidden > 1 - getvariable('smallest_share_of_a_cross')
-                       or ("table", metric, own_period, place_kind, place, breakdown, content)
-                            in (select * exclude (release) from left_out_before)) as is_left_out
-from crossed
+       release = 0 and breakdown like '% x %' and avg(is_primary::integer) over crossed > 1 - getvariable('smallest_share_of_a_cross')
+         as is_left_out
+from keyed
+window crossed as (partition by release, "table", metric, period, place_kind, place, breakdown)

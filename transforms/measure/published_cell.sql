@@ -13,7 +13,7 @@ with told as (
 )
 select "table", metric, period, place_kind, place, breakdown, category, numerator, denominator, n_people_numerator,
        n_people_denominator, n_people_difference, suppression, smallest_count_shown, rounding_base, hides_none_and_all,
-       was_left_out or is_primary or is_numerator_hidden or is_denominator_hidden as was_hidden, is_base_small or is_denominator_hidden as was_base_hidden,
+       is_primary or is_numerator_hidden or is_denominator_hidden as was_hidden, is_base_small or is_denominator_hidden as was_base_hidden,
        is_numerator_open, is_denominator_open, is_rest_open, was_left_out,
        case when was_left_out then 'left_out' when is_denominator_open or is_numerator_open and not is_base_small then 'not_broken_down' when is_none_or_all then 'none_or_all'
             when is_primary then 'few' when is_numerator_hidden or is_denominator_hidden then 'secondary' end as hidden_as
