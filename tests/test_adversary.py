@@ -13,7 +13,7 @@ from tests.adversary import Cell, breaches, sheet
 from tests.cells import BOARDS, CATEGORIES, YEAR, known, prepared, published
 from tests.lakes import PERIOD
 from tests.synthetic import deliver, write_postcodes
-from transforms import disclose, keys, publish, quantities, release, secondary, status
+from transforms import disclose, earlier, keys, publish, quantities, release, secondary, status
 from transforms.geography import import_postcodes
 from transforms.lake import Lake
 from transforms.standard import Standard
@@ -237,6 +237,23 @@ def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch
 def test_nothing_can_be_worked_out_near_two_thousand_cells(released):
     lake, standard = released
     assert breaches(sheet(told_by_releases(lake, standard), known(standard)), 5, sample=2000) == {}
+
+
+def test_equal_data_tell_exactly_the_same_again_and_need_nothing_more(standard):
+    con = prepared(standard)
+    random_tables(con, 25, 3)
+    disclose.disclose(con, standard)
+    con.execute("create table told_before as from measure.disclosed_cell")
+    assert con.execute("select count(*) from told_before where status = 'left_out'").fetchone()[0] > 2
+    con.execute(
+        "insert into measure.earlier_cell by name select 1 as release, * exclude (hidden_as) from measure.published_cell"
+    )
+    disclose.judge(con, standard)
+    assert not earlier.is_too_close(con)  # nothing differs
+    disclose.disclose(con, standard)
+    assert con.execute("from told_before except from measure.disclosed_cell").fetchall() == []
+    assert con.execute("from measure.disclosed_cell except from told_before").fetchall() == []
+    assert con.execute("select n from standard.considered where what = 'hidden_too'").fetchone() == (0,)
 
 
 def told_too_much(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:

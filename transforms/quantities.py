@@ -20,7 +20,7 @@ from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
 select n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quantity_no, n.quantity_no) as rest,
-       bool_or(c.release > 0 and not c.is_denominator_open)::integer as stands
+       bool_or(c.release > 0 and not c.is_denominator_open and not c.was_left_out)::integer as stands
 from measure.judged_cell as c
 join measure.quantity as n on n.quantity = c.numerator_quantity
 join measure.quantity as d on d.quantity = c.denominator_quantity

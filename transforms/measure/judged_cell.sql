@@ -19,7 +19,7 @@ left_out_before as (
 told as (
     select 0 as release, c.* exclude (suppression), suppression, d.smallest_count_shown, d.rounding_base,
            d.hides_none_and_all, coalesce(b.was_hidden, false) as was_hidden, coalesce(b.was_base_hidden, false) as was_base_hidden,
-           false as is_numerator_open, false as is_denominator_open, false as is_rest_open
+           false as is_numerator_open, false as is_denominator_open, false as is_rest_open, false as was_left_out
     from measure.cell as c
     join standard.suppression as d using (suppression)
     left join left_out_before as b
@@ -28,7 +28,7 @@ told as (
      and b.numerator = c.numerator and b.denominator = c.denominator
     where c."table" <> 'metric_value' or (c.breakdown, c.place_kind, c.period) in (select (breakdown, place_kind, period) from grained)
     union all by name
-    select * exclude (was_left_out) from measure.earlier_cell where not was_left_out
+    select * from measure.earlier_cell
 ),
 based as (
     -- Metrics with one denominator share it; that of a rate is everybody there, whatever the period, and nothing is left over

@@ -8,7 +8,7 @@ with told as (
            numerator_quantity in (select quantity from measure.not_broken_down) as is_numerator_open,
            denominator_quantity in (select quantity from measure.not_broken_down) as is_denominator_open,
            rest_quantity in (select quantity from measure.not_broken_down) as is_rest_open
-    from (select * exclude (is_numerator_open, is_denominator_open, is_rest_open, was_hidden, was_base_hidden)
+    from (select * exclude (is_numerator_open, is_denominator_open, is_rest_open, was_hidden, was_base_hidden, was_left_out)
           from measure.judged_cell where release = 0) as c
 )
 select "table", metric, period, place_kind, place, breakdown, category, numerator, denominator, n_people_numerator,
