@@ -50,11 +50,18 @@ def main() -> None:
     options.add_argument("--times", type=int, default=3)
     options.add_argument("--linked", type=int, nargs="*", default=[100_000, 300_000, 1_000_000], help="people to link")
     options.add_argument("--only-linking", action="store_true")
+    options.add_argument(
+        "--published", type=int, nargs="*", default=[100_000, 300_000, 1_000_000], help="people to publish"
+    )
+    options.add_argument("--only-publishing", action="store_true")
     chosen = options.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
     try:
-        linking(folder, chosen.linked)
-        if chosen.only_linking:
+        if not chosen.only_publishing:
+            linking(folder, chosen.linked)
+        if not chosen.only_linking:
+            publishing(folder, chosen.published)
+        if chosen.only_linking or chosen.only_publishing:
             return
         floor = path("events", "outpatient delivery", folder / "events", chosen.rows, chosen.times)
         show("importing Great Expectations, once", median("importing", folder, 0, chosen.times), floor)
@@ -72,23 +79,46 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def alone(module: str, folder: Path, people: int, what: str) -> dict[str, float]:
+    """One measurement of a whole lake in a process of its own; {} where it only makes something."""
+    command = [sys.executable, "-m", f"bench.{module}", str(folder), str(people), what]
+    done = subprocess.run(command, env={**os.environ, "THREADS": "2"}, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"{module} {people} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1]) if done.stdout.strip() else {}
+
+
 def linking(folder: Path, sizes: list[int]) -> None:
     """Print what linking costs: everybody at once, and small submissions after that, also as a share of everybody at once."""
     print("linking, three records a person; seconds are of the clock, and of both cores together\n")
     print(f"{'':38}{'seconds':>9}{'cpu':>9}{'of all':>8}{'peak MB':>9}{'pairs':>12}{'precision':>11}{'recall':>8}")
     whole = 0.0
     for people in sizes:
-        for what, title in (("make", ""), ("all", f"{people:,} people"), *SMALL):
-            command = [sys.executable, "-m", "bench.linking", str(folder / f"linked-{people}"), str(people), what]
-            done = subprocess.run(command, env={**os.environ, "THREADS": "2"}, capture_output=True, text=True)
-            if done.returncode:
-                sys.exit(f"linking {people} failed:\n{done.stderr[-2000:]}")
-            if title:
-                found = json.loads(done.stdout.splitlines()[-1])
-                whole = found["cpu"] if what == "all" else whole
-                numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['cpu'] / whole:8.1%}{found['megabytes']:9.0f}{found['pairs']:12,}"
-                print(f"{title:38}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
-        shutil.rmtree(folder / f"linked-{people}")
+        lake = folder / f"linked-{people}"
+        alone("linking", lake, people, "make")
+        for what, title in (("all", f"{people:,} people"), *SMALL):
+            found = alone("linking", lake, people, what)
+            whole = found["cpu"] if what == "all" else whole
+            numbers = f"{found['seconds']:9.1f}{found['cpu']:9.1f}{found['cpu'] / whole:8.1%}{found['megabytes']:9.0f}{found['pairs']:12,}"
+            print(f"{title:38}{numbers}{found['precision']:11.5f}{found['recall']:8.4f}", flush=True)
+        shutil.rmtree(lake)
+    print()
+
+
+def publishing(folder: Path, sizes: list[int]) -> None:
+    """Print what a release costs, and one after a small submission."""
+    print("publishing, twenty events a person, without linking; seconds are of the clock, and of both cores together\n")
+    print(f"{'':38}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'cells':>12}")
+    for people in sizes:
+        lake = folder / f"published-{people}"
+        alone("publishing", lake, people, "make")
+        for what, title in (("all", f"{people:,} people"), ("more", "after one small submission more")):
+            found = alone("publishing", lake, people, what)
+            print(
+                f"{title:38}{found['seconds']:9.1f}{found['cpu']:9.1f}{found['megabytes']:9.0f}{found['cells']:12,}",
+                flush=True,
+            )
+        shutil.rmtree(lake)
     print()
 
 

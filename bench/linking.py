@@ -13,6 +13,7 @@ from pathlib import Path
 import duckdb
 
 from tests.linkage_population import census, records
+from transforms import keys
 from transforms.engine import HERE
 from transforms.lake import Lake, Submission
 from transforms.link import link
@@ -102,6 +103,7 @@ def main() -> None:
     folder, people = Path(sys.argv[1]), int(sys.argv[2])
     lake, standard = Lake(folder / "lake", folder / "keys").prepare(), load()
     if sys.argv[3] == "make":
+        keys.initialise(lake)
         con = make(folder, people)
         con.execute(f"copy harmonised to '{folder / 'people.parquet'}' (format parquet)")
         send(con, lake, "all")

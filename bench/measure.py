@@ -10,6 +10,7 @@ from pathlib import Path
 
 import duckdb
 
+from bench.numbers import number
 from transforms import keys
 from transforms.arrivals import read_state
 from transforms.lake import Lake, Submission
@@ -66,9 +67,6 @@ def make_events(folder: Path, rows: int) -> None:
 
 LETTERS = "translate(({})::text, '0123456789', 'ABCDEFGHIJ')"
 DAY = "strftime(date '{}' + (hash(i * 64 + {}) % {})::integer, '{}')"
-# Numbers that pass their check, where the base has one; the others are left blank, as is the rest that no letter says.
-WEIGHED = " + ".join(f"(400000000 + i) // {10**place} % 10 * {place + 2}" for place in range(9))
-NHS_NUMBER = f"case when ({WEIGHED}) % 11 <> 1 then (400000000 + i)::text || (11 - ({WEIGHED}) % 11) % 11 else '' end"
 
 
 def make_people(folder: Path, rows: int) -> None:
@@ -80,7 +78,7 @@ def make_people(folder: Path, rows: int) -> None:
     form = layout["dates"][0]
     held = {
         "local_patient_id": "'P' || i",
-        "nhs_number": NHS_NUMBER,
+        "nhs_number": f"coalesce({number(400_000_000)}, '')",  # blank where no check digit fits
         "given_name": LETTERS.format("hash(i) % 5000"),
         "family_name": LETTERS.format("hash(i + 1) % 100000"),
         "chosen_name": "''",

@@ -45,12 +45,13 @@ def receive() -> list[list[str]]:
     """Copy finished deliveries out of landing, enter them in the ledger, and hand out what is not done, in chunks."""
     from transforms.lake import Lake
     from transforms.receive import receive
+    from transforms.retire import retire
     from transforms.standard import load
     from transforms.withdraw import sweep
     from transforms.work import chunks
 
     standard, lake = load(), Lake.from_environment()
-    print(receive(standard, lake), sweep(standard, lake, wait=False))
+    print(receive(standard, lake), sweep(standard, lake, wait=False), retire(standard, lake))
     return chunks(standard, lake)
 
 

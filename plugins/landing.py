@@ -18,9 +18,9 @@ Marks = dict[tuple[str, ...], int]  # (provider, period, folder) -> time of its 
 
 
 def finished(lake: Lake) -> Marks:
-    """Every delivery that has its _READY, with the time of that file: one dropped again counts as new."""
+    """Every delivery that has its _READY, or takes a submission back, with the time of that file: one dropped again is new."""
     marks = {}
-    for ready in lake.path("landing").glob("*/*/*/_READY"):
+    for ready in (path for name in ("_READY", "_WITHDRAW") for path in lake.path("landing").glob(f"*/*/*/{name}")):
         try:
             marks[ready.parts[-4:-1]] = ready.stat().st_mtime_ns
         except FileNotFoundError:  # taken back between listing and looking

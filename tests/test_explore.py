@@ -1,7 +1,10 @@
 """explore.py, community.py, analysts.py: the pages of metrics and communities say what the open tables say, in a real browser."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -97,7 +100,7 @@ def test_what_is_hidden_has_no_number_on_its_page(site, opened):
     facts = Text(site / "metrics" / f"{METRIC}.html").facts
     hidden = [row for row in facts["rows"] if row[5] is None]
     assert hidden, "in so small a lake some are"
-    assert all(row[6] is None and row[7] is None and row[8] is None for row in hidden)
+    assert all(value is None for row in hidden for value in (*row[6:9], *row[10:]))
     n_hidden = opened.execute(
         "select count(*) from metric_value where metric = ? and period = ? and cell_status <> 'shown'",
         [METRIC, facts["period_code"]],
@@ -256,3 +259,13 @@ def test_without_a_script_the_page_still_tells_its_numbers(page, site, tmp_path)
     wanted = sum(row[0] == 0 and row[1] in (0, facts["start"]) for row in facts["rows"])
     assert page.run("document.querySelectorAll('#plain tbody tr').length") == wanted > 3
     assert "Other places and groups are in" in text_of(page, "plain")
+
+
+def test_the_notebook_runs_against_the_release(made, tmp_path):
+    root = HERE.parents[1]
+    environment = {**os.environ, "LAKE": str(made.root)}
+    command = [sys.executable, str(root / "notebooks" / "release.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr[-500:]
+    environment["LAKE"] = str(tmp_path)
+    assert subprocess.run(command, env=environment, capture_output=True, cwd=tmp_path, check=False).returncode != 0

@@ -257,6 +257,15 @@ def test_a_grouping_is_a_file(con):
     assert con.execute(query).fetchone() == ("Halal food", "Halal or any")
 
 
+def test_a_metric_and_a_mart_appear_on_the_pages_and_in_the_dictionary_by_themselves(con, made):
+    site = made[1].path("current", "site")
+    value = con.execute("select value from open.metric_value where metric = 'outpatient_attendance'").fetchone()[0]
+    page = (site / "metrics" / "outpatient_attendance.html").read_text(encoding="utf-8")
+    assert "Outpatient appointments attended" in page and f",{value}," in page
+    assert 'href="outpatient_attendance.html"' in (site / "metrics" / "index.html").read_text(encoding="utf-8")
+    assert 'id="open-known_share"' in (site / "dictionary.html").read_text(encoding="utf-8")
+
+
 def test_a_spelling_is_a_row(con):
     assert con.execute(
         "select count(*) from protected.code_map_gap where provider = 'ZZ1' and value = 'X7'"

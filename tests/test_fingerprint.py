@@ -1,6 +1,7 @@
 """fingerprint.py: what a stage's code is, so that an edit of any of it makes its partitions stale."""
 
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +33,7 @@ def copy(tmp_path, monkeypatch):
 def test_an_edit_of_any_file_that_a_stage_names_changes_its_fingerprint(copy, stage):
     before = fingerprint.code(*STAGES[stage])
     named = [copy / name for name in STAGES[stage]]
-    files = [file for path in named for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in named for file in (filter(Path.is_file, path.rglob("*")) if path.is_dir() else [path])]
     assert len(files) >= len(named)
     for file in files:
         content = file.read_bytes()

@@ -31,7 +31,7 @@ def opened(cells: list[tuple], unit="share", direction="lower is better") -> duc
     con.execute(
         f"create schema measure; create schema open; create schema standard; create table measure.disclosed_cell ({DISCLOSED})"
     )
-    con.execute("set variable is_invented = true")
+    con.execute("set variable is_invented = true; set variable alike_from = 0.5")
     add_table(con, "standard.period", periods("2026-09"))
     add_table(
         con, "standard.metric", [{"metric": "m", "unit": unit, "title": "Appointments missed", "direction": direction}]
@@ -42,7 +42,7 @@ def opened(cells: list[tuple], unit="share", direction="lower is better") -> duc
         row = ["metric_value", "m", *(period or [YEAR]), "region", "midlands", breakdown, category]
         row += ["suppressed" if n is None else "shown", n, of, None if n is None else min(1, n / of), low, high]
         con.execute(f"insert into measure.disclosed_cell values ({', '.join('?' * 13)})", row)
-    for name in ("period", "metric_value", "gap"):
+    for name in ("period", "metric_value", "gap", "impact"):
         run_file(con, HERE / "open" / f"{name}.sql")
     return con
 
@@ -80,6 +80,59 @@ def test_nothing_is_said_of_a_side_that_is_not_shown():
     con = opened([(*EVERYONE, 100, 1000), ("sex", "female", None, 400)])
     assert gaps(con, "female", "relative") == (None, None, None, None)
     assert con.execute("select distinct cell_status from open.gap").fetchall() == [("suppressed",)]
+
+
+BEFORE = "2024-10 to 2025-09"
+
+
+def changes(con, category):
+    query = "select baseline_value, value, change, change_low, change_high, is_more_than_chance, cell_status from open.impact where category = ?"
+    return con.execute(query, [category]).fetchone()
+
+
+def test_twelve_months_are_set_beside_the_twelve_before():
+    con = opened([(*EVERYONE, 60, 400, YEAR), (*EVERYONE, 40, 600, BEFORE), ("sex", "female", 20, 200, YEAR)])
+    before, now, change, low, high, is_more, status = changes(con, "everyone")
+    assert (before, now, status) == (pytest.approx(40 / 600, abs=1e-6), 0.15, "shown")
+    (l1, u1), (l2, u2) = wilson(60, 400), wilson(40, 600)
+    assert change == pytest.approx(0.15 - 40 / 600, abs=1e-6)
+    assert low == pytest.approx(change - math.hypot(0.15 - l1, u2 - 40 / 600), abs=1e-5)
+    assert high == pytest.approx(change + math.hypot(u1 - 0.15, 40 / 600 - l2), abs=1e-5)
+    assert is_more is True
+    assert changes(con, "female") is None  # nothing before to be set beside
+    assert con.execute("select distinct baseline_period, period from open.impact").fetchall() == [(BEFORE, YEAR)]
+
+
+def test_a_change_that_chance_may_explain_is_said_to_be_so_and_one_of_a_hidden_side_is_not_told():
+    con = opened(
+        [
+            (*EVERYONE, 60, 400, YEAR),
+            (*EVERYONE, 55, 400, BEFORE),
+            ("sex", "male", None, 400, YEAR),
+            ("sex", "male", 40, 400, BEFORE),
+        ]
+    )
+    assert changes(con, "everyone")[5] is False
+    assert changes(con, "male") == (0.1, None, None, None, None, None, "suppressed")
+
+
+def test_a_feed_that_began_in_between_is_no_change():
+    """Of a share those who could have been counted are looked at, of a rate the events."""
+    con = opened(
+        [
+            (*EVERYONE, 60, 400, YEAR),
+            (*EVERYONE, 20, 199, BEFORE),
+            ("sex", "male", 20, 200, YEAR),
+            ("sex", "male", 10, 150, BEFORE),
+        ]
+    )
+    for category in ("everyone", "male"):
+        baseline, value, *change, status = changes(con, category)
+        assert (baseline, change, status) == (None, [None] * 4, "not_comparable") and value is not None
+    con = opened([(*EVERYONE, 60, 1000, YEAR), (*EVERYONE, 0, 1000, BEFORE)], unit="rate")
+    assert changes(con, "everyone")[-1] == "not_comparable"
+    con = opened([(*EVERYONE, 60, 1000, YEAR), (*EVERYONE, 30, 900, BEFORE)], unit="rate")
+    assert changes(con, "everyone")[-1] == "shown"
 
 
 QUINTILES = [("deprivation_quintile", str(n), 10 * (7 - n), 100 + 10 * n) for n in range(1, 6)]

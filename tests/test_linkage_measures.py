@@ -139,6 +139,7 @@ SHARES = [("everyone", "everyone", 9_500, 10_000), ("ethnic_group", "a", 900, 1_
 
 def test_a_difference_is_flagged_where_the_intervals_do_not_meet_and_never_beside_a_hidden_number():
     con = duckdb.connect()
+    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
     con.execute("create schema measure; create schema open; set variable is_invented = false")
     con.execute(f"create table measure.cell ({CELL})")
     for breakdown, category, n, of in SHARES:

@@ -1,6 +1,9 @@
 """rollback.py, release.py: readers go back to what they had before, without who objects by now; what is pinned stays."""
 
+import json
 import shutil
+import threading
+import time
 from pathlib import Path
 
 import duckdb
@@ -11,6 +14,7 @@ from tests.lakes import PERIOD, events
 from tests.synthetic import deliver, person
 from transforms import keys, ledger, publish, release, rollback, withdraw
 from transforms.__main__ import main
+from transforms.audit import ContractBroken
 from transforms.certificate import certificate
 from transforms.engine import connect
 from transforms.lake import Lake, UsageError
@@ -185,6 +189,47 @@ def test_the_command_says_what_it_did_and_how_to_go_forward(lake, monkeypatch, c
     told = capsys.readouterr().out
     assert "release 3, rolled back to 1" in told and "python -m transforms publish goes forward again" in told
     assert "is release 1 again, read now" in told.splitlines()[-1]
+
+
+def test_readers_read_on_during_a_publish_a_failed_audit_and_a_roll_back(lake, monkeypatch):
+    """A reader follows the pointer once and opens what lies there, again and again, while releases come and go."""
+    standard, seen, faults, is_over = load(), set(), [], threading.Event()
+
+    def read() -> None:
+        while not is_over.is_set():
+            try:
+                folder = lake.path("current").resolve()
+                made = json.loads((folder / "release.json").read_text(encoding="utf-8"))
+                with duckdb.connect() as con:
+                    con.execute(f"attach '{folder}/open/open.duckdb' as open (read_only)")
+                    tables = {name: release.content_hash(con, name) for name in ("open.coverage", "open.metric_value")}
+                seen.add((made["release"], all(made["tables"][name] == said for name, said in tables.items())))
+                with duckdb.connect(str(lake.path("open", "open.duckdb")), read_only=True) as con:  # by the fixed path
+                    con.execute("select count(*) from about").fetchone()
+            except Exception as error:  # noqa: BLE001  whatever a reader meets
+                faults.append(repr(error))
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 5}, first_person=60)
+        lakes.run(standard, lake)
+        with monkeypatch.context() as patch:
+            patch.setattr(publish, "audit", _broken)
+            with pytest.raises(ContractBroken):
+                publish.publish(standard, lake)
+        assert publish.publish(standard, lake)["release"] == 3
+        assert rollback.roll_back(standard, lake, 1)["release"] == 4
+        time.sleep(0.3)
+    finally:
+        is_over.set()
+        reader.join()
+    assert faults == []
+    assert seen >= {(2, True), (4, True)} and all(is_whole for _, is_whole in seen)
+
+
+def _broken(con, standard) -> int:
+    raise ContractBroken("a contract is broken")
 
 
 class PowerCut(BaseException):

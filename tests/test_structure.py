@@ -266,3 +266,9 @@ def test_sql_does_not_stand_in_f_strings_of_the_published_marts():
     for name in ("publish", "disclose", "link", "release"):
         text = (ROOT / "transforms" / f"{name}.py").read_text(encoding="utf-8")
         assert not re.search(r'f"{1,3}\s*(with|create or replace table)\s', text), name
+
+
+@named("path", SERVICE, ids=relative)
+def test_only_the_engine_writes_parquet(path):
+    """Another writer left parts of a page as it found them in memory: patients' values stood in a file without any."""
+    assert not re.search(r"ParquetWriter|write_table|to_parquet|write_feather", path.read_text(encoding="utf-8"))

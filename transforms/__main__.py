@@ -7,11 +7,13 @@ last good release stays); 13 keys.
 import argparse
 import json
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from transforms.lake import Lake, UsageError
+from transforms.options import parser
 
-LAKE_HELP = "LAKE names the lake (default ./lake), KEYS the folder of keys (default ./keys)."
+if TYPE_CHECKING:  # reading the standard takes a while, and `--help` does not need it
+    from transforms.standard import Standard
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.objection_state import ObjectionsLost
     from transforms.work import StageCrashed
 
-    options = parser().parse_args(arguments)
+    options = parser(__doc__ or "").parse_args(arguments)
     try:
         return COMMANDS[options.command](options, Lake.from_environment()) or 0
     except UsageError as error:
@@ -44,79 +46,33 @@ def _say(error: Exception, code: int) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every command and its options."""
-    whole = argparse.ArgumentParser(prog="python -m transforms", description=__doc__, epilog=LAKE_HELP)
-    commands = whole.add_subparsers(dest="command", required=True, metavar="COMMAND")
-
-    def add(name: str, words: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=words, description=words, epilog=LAKE_HELP)
-
-    add("status", "What arrived and where it is; what waits, failed or needs a person.").add_argument(
-        "--json", action="store_true", help="the same for programs"
-    )
-    run = add("run", "Receive what landed and take it through ingest, validate, feedback and harmonise.")
-    run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
-    run.add_argument("--all", action="store_true", help="every submission with something to do")
-    add("publish", "Link people and make a release, if anything has changed; then compare providers with their peers.")
-    releases = add("releases", "The releases that are kept; go back to one, or keep one for longer.")
-    one = releases.add_mutually_exclusive_group()
-    one.add_argument("--roll-back", type=int, metavar="N", help="read release N again, without who objects by now")
-    one.add_argument("--pin", type=int, metavar="N", help="keep release N however old it becomes")
-    one.add_argument("--unpin", type=int, metavar="N", help="no longer: it goes when its time comes")
-    check = add("check", "Tell what would become of a file, before it is sent.")
-    check.add_argument("file", type=Path)
-    check.add_argument("--layout", help="the layout it should have; found by its header when left out")
-    document = add("document", "Write one plain page per code system.")
-    document.add_argument("--to", type=Path, default=Path("standard-pages"), help="folder (default ./standard-pages)")
-    demo = add("demo-data", "Invent a Midlands of hospital trusts and practices, with their faults and the truth.")
-    demo.add_argument("--people", type=int, default=60_000, help="how many people (default 60000)")
-    demo.add_argument("--seed", type=int, default=2026, help="another seed invents another Midlands (default 2026)")
-    add("demo-report", "Compare what was published from the demonstration data with the truth.")
-    keys = add("keys", "The two keys of this lake: whether they are there and right.")
-    keys.add_argument("--init", action="store_true", help="make the keys of a new lake")
-    keys.add_argument("--rotate", choices=("pseudonym", "protected"), help="replace a key, which is kept aside")
-    objections = add(
-        "objections", "Take in lists of people who object, delete what has had its time, and say how things are."
-    )
-    objections.add_argument(
-        "--confirm", action="store_true", help="an empty list is meant: all its sender's objections end"
-    )
-    objections.add_argument("--sender", default="", help="whose empty list; left out when only one waits")
-    objections.add_argument("--export-national", type=Path, metavar="FILE", help="write the NHS numbers to be checked")
-    objections.add_argument(
-        "--import-permitted", type=Path, metavar="FILE", help="the numbers that came back as permitted"
-    )
-    objections.add_argument("--expires", default="", metavar="DATE", help="the last day on which they may be used")
-    objections.add_argument("--certificate", action="store_true", help="what was removed and when, naming nobody")
-    postcodes = add("postcodes", "Bring a postcode directory into the lake.")
-    postcodes.add_argument("file", type=Path, help="CSV with the columns postcode and lsoa21_code")
-    review = add(
-        "review", "Pairs of records that may be one person: list them for reviewers, take in what they decided."
-    )
-    review.add_argument("--export", type=Path, metavar="FOLDER", help="write review.csv there, for your eyes alone")
-    review.add_argument(
-        "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: together, apart, undo"
-    )
-    add("verify", "Check the ledger's chain and the content of the current release.")
-    return whole
-
-
 def status(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.lake import write_text
+    from transforms.operations import operations, page, prometheus
     from transforms.standard import load
     from transforms.status import report, summary
 
-    facts = summary(load(), lake)
-    print(json.dumps(facts) if options.json else report(facts))
+    standard = load()
+    facts = summary(standard, lake)
+    if options.json:
+        print(json.dumps(facts))
+    elif options.prometheus:
+        print(prometheus(operations(facts, standard, lake)), end="")
+    elif options.page:
+        write_text(options.page, page(operations(facts, standard, lake)))
+        print(f"written: {options.page}")
+    else:
+        print(report(facts))
     return 0
 
 
 def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
     from transforms.receive import receive
+    from transforms.retire import retire
     from transforms.standard import load
     from transforms.withdraw import sweep
-    from transforms.work import STAGES, pending, run_chunk
+    from transforms.work import pending
 
     if bool(options.submission) == options.all:
         raise UsageError("say which submission to run, like ZZ1/2026-09, or --all")
@@ -125,13 +81,21 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     print(f"receive: {_words(receive(standard, lake))}", flush=True)
     if any((swept := sweep(standard, lake)).values()):
         print(f"objections: {_words(swept)}", flush=True)
+    if any((retired := retire(standard, lake)).values()):
+        print(f"retention: {_words(retired)}", flush=True)
     names = [name for name in pending(standard, lake) if wanted in ("", name)]
     if not names:
         print("nothing to do")
         return 0
+    _run_stages(names, standard, lake)
+    return 0
+
+
+def _run_stages(names: list[str], standard: "Standard", lake: Lake) -> None:
+    from transforms.work import STAGES, run_chunk
+
     for stage in STAGES:
         print(f"{stage}: {_words(run_chunk(stage, names, standard, lake))}", flush=True)
-    return 0
 
 
 def publish(options: argparse.Namespace, lake: Lake) -> int:
@@ -165,6 +129,19 @@ def releases(options: argparse.Namespace, lake: Lake) -> int:
         if number is not None:
             release.pin(lake, number, is_pinned)
     print(release.report(lake.prepare()))
+    return 0
+
+
+def take_back(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.lake import Submission
+    from transforms.standard import load
+    from transforms.take_back import take_back as take
+
+    submission, standard = Submission.parse(options.submission), load()
+    n_deliveries = take(lake, submission)
+    print(f"{submission}: {n_deliveries} deliveries no longer count", flush=True)
+    _run_stages([str(submission)], standard, lake)
+    print("the next release is without them: python -m transforms publish")
     return 0
 
 
@@ -283,6 +260,7 @@ COMMANDS = {
     "run": run,
     "publish": publish,
     "releases": releases,
+    "take-back": take_back,
     "check": check,
     "document": document,
     "demo-data": demo_data,

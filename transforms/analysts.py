@@ -14,7 +14,6 @@ from transforms.sqlfolder import leading_comment
 
 Facts = dict[str, Any]
 QUERIES = HERE / "queries"
-OPEN, PROTECTED = "open", "protected"
 PROTECTED_WORD = "Protected. "
 
 

@@ -8,6 +8,10 @@ from dataclasses import dataclass, field, replace
 from transforms import ledger
 from transforms.lake import Lake, Submission
 
+# A submission that its provider takes back: the line of the ledger, and the reason that its deliveries are rejected for then.
+WITHDRAWN, TAKEN_BACK = "withdrawn", "taken_back"
+OUTCOMES = ("accepted", "rejected", WITHDRAWN)
+
 
 @dataclass(frozen=True)
 class File:
@@ -100,6 +104,11 @@ def read_state(lake: Lake) -> State:
                 state.undone.add(submission)
         elif event == "crashed":
             state.crashed.setdefault(submission, []).append(entry)
+        elif event == WITHDRAWN:
+            # To whatever counted or waited; the submission is not done until what was made of it is gone.
+            listed[:] = [replace(a, outcome="rejected", reason=TAKEN_BACK, detail="") if a.outcome in (None, "accepted") else a
+                         for a in listed]  # fmt: skip
+            state.undone.add(submission)
         elif event == "done":
             state.crashed.pop(submission, None)
             state.undone.discard(submission)

@@ -23,8 +23,7 @@ NO_ANSWER = {
 
 def breakdown(name: str) -> str:
     """ "ethnic_group x sex" -> "Ethnic group and sex"."""
-    said = name.replace(CROSS, " and ").replace("_", " ")
-    return said[:1].upper() + said[1:]
+    return _plain(name.replace(CROSS, " and "))
 
 
 def period(grain: str, name: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from transforms import keys, release
+from transforms.engine import rows_of
 from transforms.lake import Lake
 from transforms.standard import Standard
 from transforms.withdraw import mart
@@ -68,7 +69,9 @@ def told(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict
     """What the release says of itself: only what the open area holds."""
     made = release.current_manifest(lake)
     since = con.execute("select getvariable('release_before')").fetchone()[0]
-    moved = _rows(con, "select characteristic, was, becomes, n_records, n_records_in_all, cell_status from open.moved")
+    moved = rows_of(
+        con, "select characteristic, was, becomes, n_records, n_records_in_all, cell_status from open.moved"
+    )
     counts = "count(*) filter (change = 'added') as added, count(*) filter (change = 'removed') as removed, "
     counts += "count(*) filter (change = 'changed') as changed"
     return {
@@ -77,16 +80,12 @@ def told(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict
         "is_standard_changed": since is not None and made.get("standard") != standard.version,
         "moved": [row for row in moved if row["cell_status"] == "shown"],
         "n_moved_hidden": sum(row["cell_status"] != "shown" for row in moved),
-        "rows": _rows(con, f"select what, system, name, {counts} from open.code_map_change group by all order by all"),
-        "labels": _rows(
+        "rows": rows_of(
+            con, f"select what, system, name, {counts} from open.code_map_change group by all order by all"
+        ),
+        "labels": rows_of(
             con,
             f"""select system, name, value, was, becomes from open.code_map_change
                 where what in ('label', 'code') and change = 'changed' order by all limit {MOST_LABELS}""",
         ),
     }
-
-
-def _rows(con: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
-    found = con.execute(query)
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from transforms.called import Words, period
-from transforms.explore import rows_of
+from transforms.engine import rows_of
 from transforms.lake import write_text
 from transforms.render import render
 from transforms.standard import Standard

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -167,6 +168,13 @@ def add_table(con: duckdb.DuckDBPyConnection, name: str, rows: list[dict]) -> No
     con.register("incoming", pa.table({name: [row.get(name) for row in rows] for name in names}))
     con.execute(f"create or replace table {name} as select * from incoming")
     con.unregister("incoming")
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> list[dict[str, Any]]:
+    """The few rows of a query, each as column -> value."""
+    found = con.execute(query, values or [])
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def field_columns(standard: Standard, table: str) -> dict[str, str]:

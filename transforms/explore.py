@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from transforms.called import Words, breakdown, period
+from transforms.engine import rows_of
 from transforms.lake import write_text
 from transforms.periods import DAY, YEAR
 from transforms.render import HERE, render
@@ -28,11 +29,13 @@ KINDS = {
 }
 NEITHER = "neither"
 VALUES = """
--- One row per place, breakdown and category of one metric in its main period, with whether it differs from everyone there.
+-- One row per place, breakdown and category of one metric in its main period, with whether it differs from everyone there, and
+-- with the twelve months before.
 select v.place_kind, v.place, v.breakdown, v.category, v.numerator, v.denominator, v.value, v.value_low, v.value_high,
-       g.is_more_than_chance
+       g.is_more_than_chance, i.baseline_value, i.change, i.is_more_than_chance
 from metric_value as v
 left join (from gap where kind_of_gap = 'absolute') as g using (metric, period, place_kind, place, breakdown, category)
+left join impact as i using (metric, period, place_kind, place, breakdown, category)
 where v.metric = ? and v.period = ?
 order by v.place_kind, v.place, v.breakdown, v.category
 """
@@ -96,9 +99,10 @@ def _facts(con: duckdb.DuckDBPyConnection, metric: Facts, words: Words, tiles: l
         return names.setdefault(key, len(names))
 
     found = con.execute(VALUES, [metric["metric"], main[1]]).fetchall()
+    order = {key: words.order(*key) for key in {(row[2], row[3]) for row in found}}
     rows = [
         [places[kind, place], no(breakdowns, by), no(categories, (by, category)), *numbers]
-        for kind, place, by, category, *numbers in sorted(found, key=lambda row: (row[2], words.order(row[2], row[3])))
+        for kind, place, by, category, *numbers in sorted(found, key=lambda row: (row[2], order[row[2], row[3]]))
         if (kind, place) in places
     ]
     series = [
@@ -122,6 +126,7 @@ def _facts(con: duckdb.DuckDBPyConnection, metric: Facts, words: Words, tiles: l
         "breakdowns": [breakdown(name) for name in breakdowns],
         "categories": [words.category(*key) for key in categories],
         "start": breakdowns.get("ethnic_group", 0),
+        "has_before": any(row[10] is not None for row in rows),
         "rows": rows,
         "series": series,
         "tiles": [
@@ -151,7 +156,6 @@ def _headline(facts: Facts | None) -> Facts | None:
     whole = next((row for row in first if row[1] == 0), None)
     groups = [row for row in first if row[1] == facts["start"] != 0]
     return {
-        "place": facts["places"][0][2],
         "value": whole[5] if whole else None,
         "n_apart": sum(bool(row[8]) for row in groups),
         "n_shown": sum(row[5] is not None for row in groups),
@@ -162,7 +166,7 @@ def _headline(facts: Facts | None) -> Facts | None:
 def _plain(facts: Facts) -> list[Facts]:
     """The table that stands on the page before a script has run: the first place by its first breakdown."""
     wanted = [row for row in facts["rows"] if row[0] == 0 and row[1] in (0, facts["start"])]
-    names = ("n", "of", "value", "low", "high", "is_apart")
+    names = ("n", "of", "value", "low", "high", "is_apart", "before", "change", "is_changed")
     return [{"label": facts["categories"][row[2]], **dict(zip(names, row[3:], strict=True))} for row in wanted]
 
 
@@ -172,9 +176,3 @@ def _embedded(facts: Facts) -> Any:
 
     text = json.dumps(facts, separators=(",", ":"), ensure_ascii=True)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
-
-
-def rows_of(con: duckdb.DuckDBPyConnection, query: str, values: list[Any] | None = None) -> list[Facts]:
-    found = con.execute(query, values or [])
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

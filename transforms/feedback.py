@@ -13,7 +13,7 @@ from pathlib import Path
 import duckdb
 
 from transforms import compare, engine, fingerprint, ledger, scorecard
-from transforms.arrivals import State, read_state
+from transforms.arrivals import OUTCOMES, TAKEN_BACK, WITHDRAWN, State, read_state
 from transforms.engine import fingerprint_of
 from transforms.export import export
 from transforms.gather import gather
@@ -120,7 +120,7 @@ def owed(standard: Standard, lake: Lake) -> list[Submission]:
     """Submissions whose page does not tell of the newest outcome yet: refused at the door, or interrupted by a crash."""
     newest: dict[tuple[str, str], int] = {}
     for entry in ledger.entries(lake):
-        if entry["event"] in ("accepted", "rejected") and entry.get("provider") in standard.providers:
+        if entry["event"] in OUTCOMES and entry.get("provider") in standard.providers:
             newest[entry["provider"], entry["period"]] = entry["no"]
     found = []
     for (provider, period), number in newest.items():
@@ -181,9 +181,12 @@ def _write_provider_page(provider: str, standard: Standard, lake: Lake) -> None:
     with ledger.lock(lake, f"provider {provider}", wait=True):
         newest: dict[str, Facts] = {}
         for entry in ledger.entries(lake):
-            if entry.get("provider") == provider and entry["event"] in ("accepted", "rejected"):
-                words = standard.words(entry["reason"])["words"] if entry.get("reason") else ""
-                about = {"period": entry["period"], "on": entry["at"][:10], "outcome": entry["event"], "words": words}
+            if entry.get("provider") == provider and entry["event"] in OUTCOMES:
+                is_accepted = entry["event"] == "accepted"
+                reason = TAKEN_BACK if entry["event"] == WITHDRAWN else entry.get("reason", "")
+                about = {"period": entry["period"], "on": entry["at"][:10], "reason": reason}
+                about |= {"outcome": "accepted" if is_accepted else "rejected"}
+                about |= {"words": standard.words(reason)["words"] if reason else ""}
                 has_page = lake.path("provider", provider, entry["period"], "index.html").exists()
                 newest[entry["period"]] = {**about, "has_page": has_page}
         row = standard.providers.get(provider, {})

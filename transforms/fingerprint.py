@@ -21,6 +21,10 @@ def code(*names: str) -> str:
     total = hashlib.sha256()
     for name in names:
         path = HERE / name
-        for file in sorted(item for item in path.iterdir() if item.is_file()) if path.is_dir() else [path]:
+        for file in (
+            sorted(item for item in path.rglob("*") if item.is_file() and item.suffix != ".pyc")
+            if path.is_dir()
+            else [path]
+        ):
             total.update(file.name.encode() + b"\0" + file.read_bytes())
     return total.hexdigest()[:16]

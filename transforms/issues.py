@@ -21,7 +21,6 @@ NOBODY = {"layout": "", "rule": "", "column": ""}
 N_EXAMPLES = 5  # lines of each rule that stand on the page itself
 # What some spreadsheet takes for the beginning of a formula, or passes over on its way to one (OWASP, CSV injection).
 FORMULA = re.compile(r'[\s"]*[=+\-@＝＋－＠﹦﹢﹣﹫]|[\t\r\n]')
-ROWS_AT_ONCE = 1 << 18
 
 
 def write_issues(
@@ -48,8 +47,7 @@ def write_issues(
     con.execute("""create or replace temp table ordered as
         select place, line, coalesce(cause + 1, 0)::integer as cause, since
         from found left join caused using (place, line) order by place, line""")
-    rows = con.execute("from ordered").to_arrow_reader(ROWS_AT_ONCE)
-    write_files(rows, [(r["layout"], safe(r["column"]), safe(r["rule"])) for r in listed], work)
+    write_files(con, [(r["layout"], safe(r["column"]), safe(r["rule"])) for r in listed], work)
     n_rows = con.execute("select count(*) from ordered").fetchone()[0]
     found = con.execute(
         f"select place, min(line, {N_EXAMPLES}), count_if(cause > 0) from ordered group by 1"

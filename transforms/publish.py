@@ -268,6 +268,7 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> 
     settings = standard.settings["publishing"]
     for name in ("ethnicity", "default_set", "region", "deprivation_index", "not_covered"):
         con.execute(f"set variable {name} = ?", [settings[name]])
+    con.execute("set variable alike_from = ?", [float(settings["alike_from"])])
     choose(con, standard)
     con.execute("""
         set variable latest_period = (select max(period) from linked.in_force);

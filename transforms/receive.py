@@ -19,8 +19,10 @@ from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission, UsageError, install
 from transforms.recognise import recognise
 from transforms.standard import Standard
+from transforms.take_back import take_back
 
 READY = "_READY"
+TAKE_BACK = "_WITHDRAW"  # a delivery that holds this file, and whatever else, takes its submission back
 CHUNK = 1 << 22
 
 
@@ -47,7 +49,7 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
         with contextlib.suppress(FileNotFoundError):  # a provider may tidy up while we look
             if not folder.is_dir() or not any(folder.iterdir()):
                 continue
-            ready = folder / READY
+            ready = next((folder / name for name in (READY, TAKE_BACK) if (folder / name).is_file()), folder / READY)
             latest = max(f.lstat().st_mtime for f in folder.iterdir())
             if not ready.is_file() and time.time() - latest < grace:
                 continue
@@ -58,14 +60,17 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
 
 
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
-    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door."""
+    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
+    took a submission back, if any."""
     lake.prepare()
     counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
         keys.load(lake, "pseudonym")
         state = read_state(lake)
         for folder, identity in waiting(lake, state.drops):
-            counts[_receive_one(standard, lake, state, folder, identity)] += 1
+            with contextlib.suppress(ledger.Busy):  # a submission that is worked on is taken back the next time
+                outcome = _receive_one(standard, lake, state, folder, identity)
+                counts[outcome] = counts.get(outcome, 0) + 1
             state = read_state(lake)
     return counts
 
@@ -74,6 +79,8 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
     provider, period = folder.parent.parent.name.upper(), folder.parent.name
     try:
         submission = _submission(standard, provider, period)
+        if (folder / TAKE_BACK).is_file():
+            return _take_back(lake, submission, identity)
         manifest = manifest_of(folder)
         files = _files(standard, lake, state, submission, folder, manifest)
     except Refused as refused:
@@ -105,6 +112,14 @@ def _submission(standard: Standard, provider: str, period: str) -> Submission:
     if submission.period > f"{date.today():%Y-%m}":
         raise Refused("period_in_future", submission.period)
     return submission
+
+
+def _take_back(lake: Lake, submission: Submission, identity: str) -> str:
+    try:
+        take_back(lake, submission, identity, wait=False)
+    except UsageError:
+        raise Refused("nothing_to_take_back") from None
+    return "taken_back"
 
 
 def manifest_of(folder: Path) -> dict[str, Any]:

@@ -64,8 +64,8 @@ def roll_back(standard: Standard, lake: Lake, number: int) -> dict[str, Any]:
 
 def _may_go(lake: Lake, number: int) -> None:
     """Raise UsageError unless a release can be made again."""
-    there = [int(path.name) for path in lake.path("releases").iterdir() if path.name.isdigit()]
-    possible = [n for n in sorted(there) if mart(lake, n) and _is_of_this_key(lake, n)]
+    there = release.kept(lake)
+    possible = [n for n in there if mart(lake, n) and _is_of_this_key(lake, n)]
     listed = ", ".join(map(str, possible)) or "none yet"
     if number not in there:
         raise UsageError(f"release {number} is not kept: releases to go back to are {listed}")

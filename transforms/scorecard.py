@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from transforms import ledger
-from transforms.arrivals import Arrival, State
+from transforms.arrivals import TAKEN_BACK, WITHDRAWN, Arrival, State
 from transforms.ingest import bronze_file
 from transforms.lake import Lake, Submission
 from transforms.rules import Rule
@@ -69,6 +69,11 @@ def deliveries(submission: Submission, standard: Standard, lake: Lake) -> list[F
             told |= {"words": said.get("words", ""), "what_to_do": said.get("what_to_do", "")}
             if at_door:
                 listed.append(told)
+        elif entry["event"] == WITHDRAWN:
+            said = {"no": entry["no"], "outcome": "rejected", "reason": TAKEN_BACK, "detail": ""}
+            said |= {name: standard.words(TAKEN_BACK)[name] for name in ("words", "what_to_do")}
+            for told in by_arrival.values():
+                told |= said if told["outcome"] in ("", "accepted") else {}
     return listed
 
 

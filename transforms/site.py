@@ -14,7 +14,7 @@ from transforms.analysts import analysts, columns_of
 from transforms.changes import MOST_LABELS
 from transforms.community import communities
 from transforms.document import document, sayer
-from transforms.engine import characteristics
+from transforms.engine import characteristics, rows_of
 from transforms.explore import explore
 from transforms.export import SCHEMA_FILE
 from transforms.lake import write_text
@@ -25,7 +25,17 @@ from transforms.standard import Standard
 
 Facts = dict[str, Any]
 NO_CHANGES: Facts = {"since_release": None, "moved": []}
-READ = {"metric", "metric_value", "gap", "trend", "signal", "period", "place", "label"}  # by the pages of metrics
+READ = {
+    "metric",
+    "metric_value",
+    "gap",
+    "trend",
+    "signal",
+    "period",
+    "place",
+    "label",
+    "impact",
+}  # by the pages of metrics
 ABOUT = "about"  # the open table that says only which release this is
 
 
@@ -143,17 +153,14 @@ def _read_open(folder: Path, standard: Standard, latest: str) -> tuple[list[Fact
         shown = (
             {row[0] for row in con.execute("select distinct provider from rule_score").fetchall()} if scored else set()
         )
-        catalogue = _metrics(con) if any(table["name"] == "metric" for table in tables) else []
+        catalogue = (
+            rows_of(con, "from metric order by status, title")
+            if any(table["name"] == "metric" for table in tables)
+            else []
+        )
         return tables, hidden, shown, regional(con, standard, latest), catalogue
     finally:
         con.close()
-
-
-def _metrics(con: duckdb.DuckDBPyConnection) -> list[Facts]:
-    """The catalogue, what is collected before what is not: one fact of each metric as open.metric tells it."""
-    found = con.execute("from metric order by status, title")
-    names = [column[0] for column in found.description]
-    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 def _table(con: duckdb.DuckDBPyConnection, folder: Path, name: str, comment: str) -> Facts:

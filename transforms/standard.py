@@ -50,7 +50,7 @@ TABLES = {
     "geography/icb_tiles": "icb_code row column name source",
 }
 SETTINGS = (
-    *("resolution", "disclosure", "scorecard", "publishing", "objections"),
+    *("resolution", "disclosure", "scorecard", "publishing", "objections", "retention"),
     *("linkage/nhs_number", "linkage/linkage"),
 )
 

@@ -13,7 +13,7 @@ from transforms.lake import Lake
 from transforms.resolve import dated_by
 from transforms.scorecard import Facts, Part
 from transforms.shape import typed_expression
-from transforms.sqltext import quoted, sent_or_null, text
+from transforms.sqltext import sent_or_null, text
 from transforms.standard import Standard
 from transforms.values import result_file
 
@@ -89,10 +89,7 @@ def _stale(con: duckdb.DuckDBPyConnection, part: Part, standard: Standard, lake:
     types = {row["field"]: row for row in standard.fields_of(layout.table)}
     columns = dict(con.execute("select distinct field, column_name from declared").fetchall())
 
-    used: set[str] = set()
-
     def raw(field: str) -> str:
-        used.add(layout.fields[field]["column"])
         return sent_or_null(layout.fields[field]["column"], sent)
 
     def read(field: str) -> str:
@@ -109,15 +106,10 @@ def _stale(con: duckdb.DuckDBPyConnection, part: Part, standard: Standard, lake:
             continue
         value = f"clean_text({raw(columns[row['field']])})"
         known = f"select value from resolved where field = {text(row['field'])} and code is not null"
-        asked[row["field"]] = (
-            f"coalesce(sum(how_many) filter (({' or '.join(tests)}) and {value} in ({known})), 0)::bigint"
-        )
+        asked[row["field"]] = f"count(*) filter (({' or '.join(tests)}) and {value} in ({known}))"
     if not asked:
         return []
-    # Answers and days are few: what is equal is counted first, and read as a date once.
-    equal = "".join(f"{quoted(column)}, " for column in sorted(used & sent))
-    rows = f"select {equal} count(*) as how_many from read_parquet('{bronze}') group by all"
-    counts = con.execute(f"select {', '.join(asked.values())} from ({rows})").fetchone() or ()
+    counts = con.execute(f"select {', '.join(asked.values())} from read_parquet('{bronze}')").fetchone() or ()
     return [(field, "stale", n) for field, n in zip(asked, counts, strict=True)]
 
 

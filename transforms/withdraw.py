@@ -47,8 +47,7 @@ def mart(lake: Lake, number: int) -> Path | None:
 
 def numbers(lake: Lake) -> list[int]:
     """The releases whose protected mart can be opened by those who may."""
-    found = (path for path in lake.path("releases").iterdir() if path.name.isdigit())
-    return sorted(int(path.name) for path in found if (path / "protected" / MART).exists())
+    return [n for n in release.kept(lake) if lake.path("releases", n, "protected", MART).exists()]
 
 
 def withdraw(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> list[int]:

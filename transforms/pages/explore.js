@@ -21,6 +21,11 @@
     if (row.apart === null) return "–";
     return (row.value > all ? "+" : "") + gap.replace("-", "−") + (row.apart ? ", more than chance" : ", could be chance");
   }
+  function sinceThen(row) {
+    if (row.change === null) return row.value === null ? "not shown" : "nothing to compare with";
+    var moved = isShare ? (100 * row.change).toFixed(1) + " points" : row.change.toFixed(1);
+    return number(row.before) + " (" + (row.change > 0 ? "+" : "") + moved.replace("-", "−") + (row.changed ? ", more than chance)" : ", could be chance)");
+  }
   function words(list) {
     return list.length < 2 ? list.join("") : list.slice(0, -1).join(", ") + " and " + list[list.length - 1];
   }
@@ -43,7 +48,7 @@
   }
   function rowsOf(place, breakdown) {
     return facts.rows.filter(function (row) { return row[0] === place && row[1] === breakdown; }).map(function (row) {
-      return { category: row[2], label: facts.categories[row[2]], n: row[3], of: row[4], value: row[5], low: row[6], high: row[7], apart: row[8] };
+      return { category: row[2], label: facts.categories[row[2]], n: row[3], of: row[4], value: row[5], low: row[6], high: row[7], apart: row[8], before: row[9], change: row[10], changed: row[11] };
     });
   }
   function everyone(place) {
@@ -113,9 +118,9 @@
       }), facts.title + " by " + by + " in " + name + ": the same numbers stand in the table below");
     } else nothing(figure, "There is nothing to draw: no number is shown.");
     table(document.getElementById("groups-table"), facts.title + " by " + by + ", " + name + ", " + facts.period,
-      [facts.breakdowns[breakdown], facts.axis, "95% interval", facts.counted, "Difference from everyone"],
+      [facts.breakdowns[breakdown], facts.axis, "95% interval", facts.counted, "Difference from everyone"].concat(facts.has_before ? ["Twelve months before"] : []),
       rows.map(function (row) {
-        return [row.label, number(row.value), row.value === null || row.low === null ? "–" : number(row.low) + " to " + number(row.high), row.n === null ? "–" : count(row.n) + " of " + count(row.of), breakdown === 0 ? "–" : difference(row, all.value)];
+        return [row.label, number(row.value), row.value === null || row.low === null ? "–" : number(row.low) + " to " + number(row.high), row.n === null ? "–" : count(row.n) + " of " + count(row.of), breakdown === 0 ? "–" : difference(row, all.value)].concat(facts.has_before ? [sinceThen(row)] : []);
       }));
     download(rows, name, by);
   }
