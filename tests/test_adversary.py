@@ -420,11 +420,26 @@ def test_a_release_says_how_it_was_disclosed(released):
 
 # Which sums nothing adds up to in this lake, and why.
 IDLE = {
-    ("period", "*", "*"): "all that happened did so in one month: its quarter and its year are the same number",
-    ("place", "provider_kind", "provider"): "there is one acute trust, one practice: a kind is the provider",
-    ("equal", "numerator cancer_staged", "denominator cancer_stage_1_or_2"): "no feed of cancers",
-    ("known", "denominator letters_readable", "known"): "no feed says who can read letters",
-    ("equal", "numerator estimated_recall", "numerator estimated_precision"): "nobody was joined by a score",
+    (
+        "metric_value",
+        "period",
+        "*",
+        "*",
+    ): "all that happened did so in one month: its quarter and its year are the same number",
+    (
+        "provider_measure",
+        "place",
+        "provider_kind",
+        "provider",
+    ): "there is one acute trust, one practice: a kind is the provider",
+    ("metric_value", "equal", "numerator cancer_staged", "denominator cancer_stage_1_or_2"): "no feed of cancers",
+    ("coverage", "known", "denominator letters_readable", "known"): "no feed says who can read letters",
+    (
+        "linkage_quality",
+        "equal",
+        "numerator estimated_recall",
+        "numerator estimated_precision",
+    ): "nobody was joined by a score",
 }
 
 

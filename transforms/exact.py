@@ -21,8 +21,8 @@ ROOM = 24  # with so much room in each of its margins a count has never been fou
 SIZES = (60, 400, 2000)  # quantities that may move at once
 SWAYED, SWAYS = 2000, 6  # quantities of a block of which many are looked at at once, and how often
 # More than that has to do with a count, and no block of them proves anything: the sums nearest to it are solved by
-# themselves, where there is least room, and what they leave possible is what a reader of as many sums would find.
-NEAR, LITTLE_ROOM = 300, 6
+# themselves, and what they leave possible is what a reader of as many sums would find.
+NEAR = 300
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
 
 
@@ -33,9 +33,9 @@ def uncertain(told: Told, low: Array, high: Array, of_quantity: Array, fewest: i
         return which[told.seen_high[which] - told.seen_low[which] + 1 < fewest]
 
     # To hide more makes nothing impossible that was possible: what was found once need not be found again.
-    risky, room = _risky(told, low, high)
+    risky = _risky(told, low, high)
     is_small = np.bincount(of_quantity)[of_quantity[risky]] <= SIZES[-1]
-    near, risky = left(risky[~is_small & (room < LITTLE_ROOM)]), left(risky[is_small])
+    near, risky = left(risky[~is_small]), left(risky[is_small])
     _sway(told, np.concatenate([risky, near]), low, high, fewest)
     for size in SIZES:
         for one in left(risky):
@@ -45,8 +45,8 @@ def uncertain(told: Told, low: Array, high: Array, of_quantity: Array, fewest: i
     return np.concatenate([left(risky), left(near)])
 
 
-def _risky(told: Told, low: Array, high: Array) -> tuple[Array, Array]:
-    """The kept quantities with little room in some margin of their cell, and how much there is."""
+def _risky(told: Told, low: Array, high: Array) -> Array:
+    """The kept quantities with little room in some margin of their cell."""
     from transforms.secondary import families, implied
 
     kept = np.flatnonzero(told.is_kept)
@@ -54,7 +54,7 @@ def _risky(told: Told, low: Array, high: Array) -> tuple[Array, Array]:
     place, _, new_low, new_high = implied(told, member, low, high)
     room = np.full(len(kept), told.no_limit)
     np.minimum.at(room, owner[place], new_high - new_low)
-    return kept[room < ROOM], room[room < ROOM]
+    return kept[room < ROOM]
 
 
 def _sway(told: Told, wanted: Array, low: Array, high: Array, fewest: int) -> None:

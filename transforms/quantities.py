@@ -13,14 +13,15 @@ from scipy.sparse.csgraph import connected_components
 from transforms.bounds import Array, Margins, collected, pairs, ranges
 
 QUANTITIES = """
-select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_none, q.price,
+select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_none_before, q.price,
        q.is_hidden, q.was_shown, q.is_untold, q.is_kept, q.is_free,
        q.is_last, q.is_withdrawn
 from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
 select n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quantity_no, n.quantity_no) as rest,
-       bool_or(c.release > 0 and not c.is_denominator_open and not c.was_left_out)::integer as stands
+       bool_or(c.release > 0 and not c.is_denominator_open and not c.was_left_out)::integer as stands,
+       coalesce(max(c.smallest_count_shown) filter (c.release = 0 and not c.is_left_out and not c.is_rate), 0) as gap
 from measure.judged_cell as c
 join measure.quantity as n on n.quantity = c.numerator_quantity
 join measure.quantity as d on d.quantity = c.denominator_quantity
@@ -46,7 +47,7 @@ class Told:
     high: Array
     low_before: Array  # what earlier releases tell of it by themselves
     high_before: Array
-    least_but_none: Array
+    least_but_none_before: Array  # what earlier releases tell is left over: nobody, or so many
     price: Array
     is_hidden: Array
     is_kept: Array  # it must keep enough possible values
@@ -55,6 +56,7 @@ class Told:
     is_withdrawn: Array  # it is a part of few that are not broken down
     cells: Array  # a row per cell: numerator, denominator, rest
     is_row: Array  # of each cell: a release that can be read has a row of it
+    gap: Array  # of each cell: while it is shown, nobody is left over, or so many
     system: Margins
     was_shown: Array  # a release that can be read shows it
     same: Array  # of each quantity of measure.quantity: its place here, one for all that are known to be equal
@@ -65,6 +67,7 @@ class Told:
 
     def __post_init__(self) -> None:
         self.seen_low, self.seen_high = self.value.copy(), self.value.copy()  # found possible (exact.py)
+        self.least_but_none = self.least_but_none_before.copy()
         # What is left over is hidden by hiding the numerator; a denominator only with all that rests on it.
         self.by_hiding = np.arange(len(self.value))
         self.by_hiding[self.cells[:, 2]] = self.cells[:, 0]
@@ -79,13 +82,14 @@ class Told:
         # Where a denominator is hidden since it is equal to what is, so are the numerators that rest on it.
         taken = numerator[self.is_hidden[denominator]]
         conceal(self, taken[~self.is_hidden[taken]])
+        remember_gaps(self)
 
 
 def read(con: duckdb.DuckDBPyConnection) -> Told:
     """What measure.quantity, addend and judged_cell say, as arrays; what is known to be equal is one."""
     told = {name: np.asarray(column) for name, column in con.execute(QUANTITIES).fetchnumpy().items()}
     cells = np.stack([np.asarray(c, dtype=np.int64) for c in con.execute(CELLS).fetchnumpy().values()], axis=1)
-    stands = cells[:, 3] == 1
+    stands, of_row = cells[:, 3] == 1, cells[:, 4]
     added = {name: np.asarray(column) for name, column in con.execute(ADDENDS).fetchnumpy().items()}
     margin, quantity, sign = added["margin_no"], added["quantity_no"].astype(np.int64), added["sign"].astype(np.int8)
     n_margins = int(margin.max()) + 1 if len(margin) else 0
@@ -98,6 +102,8 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     cells, of_cell = np.unique(same[cells[:, :3]], axis=0, return_inverse=True)
     is_row = np.zeros(len(cells), dtype=bool)
     np.logical_or.at(is_row, of_cell.ravel(), stands)
+    gap = np.zeros(len(cells), dtype=np.int64)
+    np.maximum.at(gap, of_cell.ravel(), of_row)
     n_margins = int(margin.max(initial=-1)) + 1
     of_rests = differences(margin, quantity, sign, np.asarray(alike))
     n_sums = n_margins + int(of_rests[0].max(initial=-1)) + 1
@@ -112,7 +118,7 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     )
     system = collected(margin, quantity, sign, len(one["kind"]))
     check(system, one["value"])
-    return Told(**one, cells=cells, is_row=is_row, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
+    return Told(**one, cells=cells, is_row=is_row, gap=gap, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
                 no_limit=int(con.execute("select getvariable('no_limit')").fetchone()[0]))  # fmt: skip
 
 
@@ -185,7 +191,7 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
         "high": np.where(is_withdrawn, high_before, together(np.minimum, high, far)),
         "low_before": low_before,
         "high_before": high_before,
-        "least_but_none": np.where(is_hidden, 0, together(np.maximum, told["least_but_none"], 0)),
+        "least_but_none_before": together(np.maximum, told["least_but_none_before"], 0),
         "price": together(np.add, told["price"], 0),
         "is_hidden": is_hidden,
         "is_kept": (is_hidden & (together(np.maximum, told["is_kept"], 0) == 1)) & ~was_shown,
@@ -212,4 +218,13 @@ def conceal(told: Told, chosen: Array) -> None:
     told.is_hidden |= is_chosen
     told.is_kept |= is_chosen
     told.is_free &= ~is_chosen
-    told.least_but_none[told.cells[is_chosen[told.cells[:, 0]], 2]] = 0
+    remember_gaps(told)
+
+
+def remember_gaps(told: Told) -> None:
+    """Of what is left over of a number that is shown, now or before, is known that it is nobody, or not few; also where the
+    same is left over of another number, which is hidden."""
+    numerator, denominator, rest = told.cells.T
+    is_shown = ~(told.is_hidden[numerator] | told.is_hidden[denominator])
+    told.least_but_none = told.least_but_none_before.copy()
+    np.maximum.at(told.least_but_none, rest[is_shown], told.gap[is_shown])
