@@ -7,7 +7,7 @@ PYTEST := $(PYTHON) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-l
 # Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
-.PHONY: help demo up down browser test test-all check check-only fix bench train-linkage lock
+.PHONY: help demo up down browser services test test-all check check-only fix bench train-linkage lock
 
 help:
 	@echo "make demo    invented extracts through the whole service: ends by itself, prints what came out"
@@ -35,10 +35,13 @@ down: .venv/installed
 browser:
 	@sh scripts/install_browser.sh
 
+services:
+	@sh scripts/install_services.sh
+
 test: .venv/installed browser
 	$(PYTEST) -m "not slow"
 
-test-all: .venv/installed browser
+test-all: .venv/installed browser services
 	$(PYTEST)
 
 check: check-only test

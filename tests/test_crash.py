@@ -163,6 +163,17 @@ def test_a_fault_of_ours_does_not_stop_the_neighbours(lake, stage):
     assert "9991234567" not in ledger.log_path(lake).read_text()
 
 
+def test_an_ingest_that_was_killed_is_no_fault_of_what_comes_after_it(lake):
+    """Airflow goes on with the next stage; a killed process has written nothing down."""
+    work.run_chunk("ingest", [f"ZP001/{PERIOD}", f"ZP003/{PERIOD}"], load(), lake)
+    for stage in work.STAGES.keys() - {"ingest"}:
+        work.run_chunk(stage, [f"ZP002/{PERIOD}"], load(), lake)
+    assert read_state(lake).crashed == {}
+    assert f"ZP002/{PERIOD}" in work.pending(load(), lake)
+    assert run_all(lake) == []
+    assert {entry["provider"] for entry in events(lake, "accepted")} == {"ZP001", "ZP002", "ZP003"}
+
+
 def test_it_is_tried_again_after_a_while_and_then_it_is_done(lake, monkeypatch):
     with pytest.MonkeyPatch.context() as patch:
         trouble_in("validate", patch)

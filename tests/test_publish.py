@@ -23,7 +23,7 @@ from transforms.disclose import disclose, set_variables
 from transforms.document import document
 from transforms.engine import HERE
 from transforms.geography import import_postcodes
-from transforms.lake import Lake
+from transforms.lake import Lake, point
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard, load
 from transforms.verify import verify
@@ -640,8 +640,32 @@ def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, edited, t
         assert con.execute("select label from label where label_set = 'heritage' and code = 'irish'").fetchall() == [
             ("From Ireland",)
         ]
-    assert str(lake.path("current").readlink()) == "releases/2"
+    assert str(lake.path("releases", "current").readlink()) == "2"
+    assert str(lake.path("current").readlink()) == "releases/current"
     assert [str(lake.path(area).readlink()) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
+
+
+def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edited, tmp_path, monkeypatch):
+    """`current` once pointed at a release itself."""
+    quick_audit(monkeypatch)
+    lake = published_again(published, tmp_path)
+    lake.path("releases", "current").unlink()
+    point(lake.path("current"), "releases/1")
+    assert release.current_number(lake) == 1 and "tables are what was published" in verify(lake)
+    real = release.point
+
+    def cut(link, target):
+        real(link, target)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(release, "point", cut)
+        with pytest.raises(KeyboardInterrupt):
+            publish.publish(edited, lake)
+    assert release.current_number(lake) == 1, "readers have the old one"
+    release.settle(lake)
+    assert release.current_number(lake) == 2
+    assert str(lake.path("current").readlink()) == "releases/current"
 
 
 def test_the_pages_of_the_standard_are_made_again_only_when_they_would_differ(published, edited, tmp_path, monkeypatch):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # reading the standard takes a while, and `--help` does not n
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     from transforms.audit import ContractBroken
+    from transforms.backup import BackupDamaged
     from transforms.engine import EngineFault
     from transforms.faults import Faults
     from transforms.keys import KeyFault
@@ -37,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error, 12)
     except KeyFault as error:
         return _say(error, 13)
-    except (Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed) as error:
+    except (BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed) as error:
         return _say(error, 1)
 
 
@@ -243,6 +244,20 @@ def review(options: argparse.Namespace, lake: Lake) -> int:
     return 0
 
 
+def backup(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.backup import backup as copy
+
+    print(f"{_words(copy(lake, options.to))}: keep the keys too, apart from it")
+    return 0
+
+
+def restore(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms.backup import restore as fill
+
+    print(f"{_words(fill(lake, options.source))}: the rest is made again by run --all, and then publish")
+    return 0
+
+
 def verify(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.verify import verify as look
 
@@ -269,6 +284,8 @@ COMMANDS = {
     "objections": objections,
     "postcodes": postcodes,
     "review": review,
+    "backup": backup,
+    "restore": restore,
     "verify": verify,
 }
 

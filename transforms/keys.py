@@ -77,6 +77,13 @@ def load(lake: Lake, name: str) -> bytes:
     return key
 
 
+def check(lake: Lake, wanted: dict[str, str]) -> None:
+    """Whether the keys are there that have these ids, name -> id; nothing is written. Raises KeyFault."""
+    for name, expected in wanted.items():
+        if key_id(_read(lake.keys / f"{name}.key")) != expected:
+            raise KeyFault(f"{lake.keys / name}.key is not the key that goes with this (id {expected})")
+
+
 def held(lake: Lake, name: str, wanted: str) -> bytes:
     """The key with an id: the one in use, or one that was replaced and kept aside. Raises KeyFault."""
     key = load(lake, name)

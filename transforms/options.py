@@ -65,5 +65,14 @@ def parser(about: str) -> argparse.ArgumentParser:
     review.add_argument(
         "--import", type=Path, metavar="FILE", dest="decided", help="a review.csv with decisions: together, apart, undo"
     )
+    add("backup", "Copy what cannot be made again; not the keys, which are backed up apart.").add_argument(
+        "to",
+        type=Path,
+        metavar="FOLDER",
+        help="on another, encrypted volume; one that holds a backup is brought up to date",
+    )
+    add("restore", "Fill an empty lake from a backup; then run --all and publish make the rest again.").add_argument(
+        "source", type=Path, metavar="FOLDER", help="a backup; KEYS names its keys"
+    )
     add("verify", "Check the ledger's chain and the content of the current release.")
     return whole

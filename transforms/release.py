@@ -1,6 +1,8 @@
 """Releases: numbered, immutable folders, and the one pointer that says which is read.
 
 Promise: `current` points to a whole release that passed its audit, or to the one before; the ledger knows every number.
+The pointer that moves is releases/current, and `current` is a fixed link to it: who may see the releases, and nothing
+else of the lake, follows it too.
 """
 
 import json
@@ -39,7 +41,7 @@ def content_hash(con: duckdb.DuckDBPyConnection, table: str) -> str:
 def current_number(lake: Lake) -> int | None:
     """The release that is read now."""
     link = lake.path("current")
-    return int(link.readlink().name) if link.is_symlink() else None
+    return int(link.resolve().name) if link.is_symlink() else None
 
 
 def current_manifest(lake: Lake) -> dict[str, Any]:
@@ -129,10 +131,10 @@ def report(lake: Lake) -> str:
 
 
 def _point(lake: Lake, number: int) -> None:
-    point(lake.path("current"), f"releases/{number}")
-    for area in AREAS:
-        if not lake.path(area).is_symlink():
-            point(lake.path(area), f"current/{area}")
+    point(lake.path("releases", "current"), str(number))
+    for link, target in (("current", "releases/current"), *((area, f"current/{area}") for area in AREAS)):
+        if not lake.path(link).is_symlink() or str(lake.path(link).readlink()) != target:
+            point(lake.path(link), target)
 
 
 def now() -> str:

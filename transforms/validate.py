@@ -90,7 +90,8 @@ def mark_now(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> st
 def _memory(standard: Standard, lake: Lake, arrival: Arrival, file: File) -> tuple[Path, str]:
     """Where a file's mark is remembered, and what it is remembered for."""
     key = keys.known_ids(lake).get("pseudonym")
-    when = fingerprint.of(standard.version, values_mark(standard, arrival, file), arrival.received_on, key)
+    code = fingerprint.code(*CODE)
+    when = fingerprint.of(standard.version, code, values_mark(standard, arrival, file), arrival.received_on, key)
     return result_file(lake, "mark", arrival, file.layout).with_suffix(".txt"), when
 
 

@@ -114,7 +114,7 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
     crashed = []
     for name in names:
         submission = Submission.parse(name)
-        if stage != "ingest" and _crashed_just_now(lake, submission):
+        if stage != "ingest" and (_crashed_just_now(lake, submission) or not _is_ingested(lake, submission)):
             continue
         try:
             counts = STAGES[stage](submission, standard, lake)
@@ -138,6 +138,13 @@ def _crashed_just_now(lake: Lake, submission: Submission) -> bool:
     """A submission whose earlier stage crashed in this round waits for its retry."""
     crashes = read_state(lake).crashed.get(submission, [])
     return bool(crashes) and datetime.now(UTC) < datetime.fromisoformat(crashes[-1]["at"]) + RETRY_AFTER[0]
+
+
+def _is_ingested(lake: Lake, submission: Submission) -> bool:
+    """Whether what waits to be judged has its copy. A task that was killed on the way there said nothing, and is no fault
+    of the stages that come after it: the submission waits for its next round."""
+    unjudged = [one for one in read_state(lake).arrivals.get(submission, []) if one.outcome is None]
+    return all(bronze_file(lake, arrival, file.layout).exists() for arrival in unjudged for file in arrival.files)
 
 
 def _record_crash(lake: Lake, submission: Submission, stage: str, error: Exception) -> None:
