@@ -22,8 +22,8 @@ def finished(lake: Lake) -> Marks:
     marks = {}
     for ready in (path for name in ("_READY", "_WITHDRAW") for path in lake.path("landing").glob(f"*/*/*/{name}")):
         try:
-            marks[ready.parts[-4:-1]] = ready.stat().st_mtime_ns
-        except FileNotFoundError:  # taken back between listing and looking
+            marks[ready.parts[-4:-1]] = ready.lstat().st_mtime_ns
+        except OSError:  # taken back between listing and looking, or not to be looked at
             continue
     return marks
 
@@ -36,7 +36,7 @@ def unknown(lake: Lake, marks: Marks) -> Marks:
     found = {}
     known = read_state(lake).drops
     for delivery, at in marks.items():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             if drop_id(lake.path("landing", *delivery)) not in known:
                 found[delivery] = at
     return found

@@ -459,7 +459,7 @@ def _bytes(sent: Delivery, layout: str, columns: list[str], rows: list[Row], fau
     """The file as the provider's system would write it."""
     sent.faults += [Fault(layout, 0, "", fault) for fault in FILE_FAULTS if faults.get(fault)]
     if faults.get("binary_junk"):
-        return b"PK\x03\x04" + random.Random(layout).randbytes(2000)
+        return b"MZ\0\0" + random.Random(layout).randbytes(2000)
     if faults.get("empty_file"):
         return b""
     if faults.get("unknown_layout"):

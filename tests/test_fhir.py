@@ -15,7 +15,8 @@ from transforms import fhirpath
 from transforms.check import check
 from transforms.demo_fhir import resource
 from transforms.lake import Lake
-from transforms.recognise import LONGEST_LINE, columns_of, recognise
+from transforms.parse import LONGEST_LINE
+from transforms.recognise import columns_of, offered, recognise
 from transforms.standard import Standard, load
 
 LAYOUT = "fhir_patient"
@@ -54,7 +55,7 @@ WHOLE: dict[str, Any] = {
 def find(path: str, made: dict[str, Any]) -> str | None:
     """What a path finds in a resource."""
     source = f"(select $${json.dumps(made)}$$::json as resource)"
-    return duckdb.sql(fhirpath.query([path], [], source)).fetchone()[0]
+    return duckdb.sql(fhirpath.query([path], {}, source)).fetchone()[0]
 
 
 READINGS = [
@@ -299,9 +300,9 @@ def test_the_head_tells_what_a_layout_knows_and_does_not(tmp_path):
         + json.dumps(patient(2, colour=""))
         + '\n{"cut": '
     )
-    offered = columns_of(text, load().layouts[LAYOUT])
-    assert {"id", "birthDate", "colour", "species"} <= set(offered)
-    assert not {"photo", "resourceType", "cut"} & set(offered)
+    columns = columns_of(offered(text.encode(), load()), load().layouts[LAYOUT])
+    assert {"id", "birthDate", "colour", "species"} <= set(columns)
+    assert not {"photo", "resourceType", "cut"} & set(columns)
     (tmp_path / "f").write_text(text)
     found = recognise(tmp_path / "f", load(), ["pas_patient", LAYOUT])
     assert (found.reason, found.layout.name) == ("", LAYOUT)

@@ -12,7 +12,7 @@ from tests.synthetic import deliver
 from tests.synthetic_layouts import column_for
 from transforms.faults import Faults
 from transforms.lake import Lake
-from transforms.recognise import HEAD, columns_of, decode, recognise
+from transforms.recognise import columns_of, head_of, offered, recognise
 from transforms.standard import Standard, load
 
 NAMES = sorted(load().layouts)
@@ -47,8 +47,8 @@ def lake_of(tmp_path_factory):
     return make
 
 
-def head_of(folder: Path) -> str:
-    return decode(next(path for path in folder.iterdir() if path.name != "_READY").read_bytes()[:HEAD])
+def offer_of(folder: Path) -> dict:
+    return offered(head_of(next(path for path in folder.iterdir() if path.name != "_READY")), load())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -62,9 +62,9 @@ def test_a_file_is_recognised_as_its_own_layout_among_all(tmp_path, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_other_layout_fits_a_file_as_well(tmp_path, name):
-    text = head_of(deliver(tmp_path, PROVIDER, PERIOD, {name: 3}).path)
+    offer = offer_of(deliver(tmp_path, PROVIDER, PERIOD, {name: 3}).path)
     share = {
-        other: sum(e["column"] in columns_of(text, layout) for e in layout.columns) / len(layout.columns)
+        other: sum(e["column"] in columns_of(offer, layout) for e in layout.columns) / len(layout.columns)
         for other, layout in load().layouts.items()
     }
     assert share[name] > 0.5

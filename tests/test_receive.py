@@ -1,5 +1,6 @@
 """receive.py: every delivery gets one recorded outcome at the door; landing is never changed; nobody blocks another."""
 
+import errno
 import json
 import os
 import shutil
@@ -12,6 +13,7 @@ from tests import lakes
 from tests.lakes import PERIOD, events, listing, outcomes
 from tests.synthetic import Delivery, deliver
 from transforms import ledger, work
+from transforms import receive as receive_module
 from transforms.arrivals import read_state
 from transforms.lake import Lake
 from transforms.receive import receive
@@ -323,3 +325,33 @@ def test_opt_out_date_is_kept(lake):
     ready(lake, json.dumps({"opt_out_applied_on": "2026-10-01"}))
     receive(load(), lake)
     assert events(lake, "seen")[0]["opt_out_applied_on"] == "2026-10-01"
+
+
+def test_a_fault_of_ours_in_one_delivery_does_not_stop_the_others_and_is_tried_again(lake, monkeypatch):
+    for provider in ("ZZ1", "ZZ2"):
+        send(lake, provider)
+    whole = receive_module.copy_file
+
+    def fails_once(reading, target, where):
+        monkeypatch.setattr(receive_module, "copy_file", whole)
+        raise OSError(errno.ENOSPC, "no space left for Begum.csv")
+
+    monkeypatch.setattr(receive_module, "copy_file", fails_once)
+    with pytest.raises(receive_module.ReceiveCrashed) as crashed:
+        receive(load(), lake)
+    assert crashed.value.counts == {"received": 1, "unchanged": 0, "rejected": 0}
+    assert "OSError in receive.py" in str(crashed.value) and "Begum" not in str(crashed.value)
+    assert events(lake, "rejected") == []
+    assert receive(load(), lake) == {"received": 1, "unchanged": 0, "rejected": 0}
+    assert [entry["provider"] for entry in events(lake, "seen")] == ["ZZ2", "ZZ1"]
+
+
+@pytest.mark.parametrize("instead", [lambda path: path.symlink_to("/dev/zero"), lambda path: os.mkfifo(path), None])
+def test_what_is_exchanged_after_it_was_seen_is_not_opened(tmp_path, instead):
+    """Between looking and opening somebody may put a link or a pipe where a file was."""
+    path = tmp_path / "export.csv"
+    if instead:
+        instead(path)
+    with pytest.raises(receive_module.Refused) as refused, receive_module.opened(path, "file 1 of 1"):
+        pass
+    assert (refused.value.reason, refused.value.detail) == ("missing_file", "file 1 of 1")

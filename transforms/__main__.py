@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # reading the standard takes a while, and `--help` does not n
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
+    from transforms.apart import ApartFault
     from transforms.audit import ContractBroken
     from transforms.backup import BackupDamaged
     from transforms.engine import EngineFault
@@ -25,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.keys import KeyFault
     from transforms.ledger import Busy, LedgerDamaged
     from transforms.objection_state import ObjectionsLost
+    from transforms.receive import ReceiveCrashed
     from transforms.work import StageCrashed
 
     options = parser(__doc__ or "").parse_args(arguments)
@@ -38,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error, 12)
     except KeyFault as error:
         return _say(error, 13)
-    except (BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed) as error:
+    except (ApartFault, BackupDamaged, Busy, EngineFault, LedgerDamaged) as error:
+        return _say(error, 1)
+    except (ObjectionsLost, ReceiveCrashed, StageCrashed) as error:
         return _say(error, 1)
 
 
@@ -69,7 +73,7 @@ def status(options: argparse.Namespace, lake: Lake) -> int:
 
 def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
-    from transforms.receive import receive
+    from transforms.receive import ReceiveCrashed, receive
     from transforms.retire import retire
     from transforms.standard import load
     from transforms.withdraw import sweep
@@ -79,16 +83,23 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
         raise UsageError("say which submission to run, like ZZ1/2026-09, or --all")
     standard = load()
     wanted = str(Submission.parse(options.submission)) if options.submission else ""
-    print(f"receive: {_words(receive(standard, lake))}", flush=True)
+    crashed = None
+    try:
+        counts = receive(standard, lake)
+    except ReceiveCrashed as fault:  # told when the others have gone through
+        crashed, counts = fault, fault.counts
+    print(f"receive: {_words(counts)}", flush=True)
     if any((swept := sweep(standard, lake)).values()):
         print(f"objections: {_words(swept)}", flush=True)
     if any((retired := retire(standard, lake)).values()):
         print(f"retention: {_words(retired)}", flush=True)
     names = [name for name in pending(standard, lake) if wanted in ("", name)]
+    if names:
+        _run_stages(names, standard, lake)
+    if crashed:
+        raise crashed
     if not names:
         print("nothing to do")
-        return 0
-    _run_stages(names, standard, lake)
     return 0
 
 

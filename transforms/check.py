@@ -5,29 +5,32 @@ gone afterwards (in memory where the machine allows it). Nothing of it is shown 
 values that no map knows and that stand there as often as disclosure.yml asks.
 """
 
+import contextlib
 import dataclasses
 import re
 import shutil
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from transforms import keys, scorecard
+from transforms import keys, parse, scorecard
 from transforms.advise import Values, advise, plain
+from transforms.apart import Unreadable, apart
 from transforms.arrivals import Arrival, read_state
 from transforms.faults import Row, nearest, one_of
-from transforms.ingest import ingest
+from transforms.ingest import engine_for, ingest
 from transforms.lake import Lake, Submission, UsageError
 from transforms.receive import READY, receive
-from transforms.recognise import columns_of, decode, fit, head_of
+from transforms.recognise import columns_of, container, fit, head_of, offered
 from transforms.render import count, per_cent
-from transforms.sqltext import quoted
 from transforms.standard import Layout, Standard
 from transforms.validate import open_connection, validate
 
 LISTED = 20  # values of one column; a column with more of them is in another list of codes altogether
+NOTHING = {"reason": "unreadable", "headers": {}, "resource": "", "elements": []}  # of a file that offers nothing
 HELPS = "What would help most:"
 IN_MEMORY = Path("/dev/shm")  # a file system that is no disk, on the machines that have one
 
@@ -40,9 +43,13 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
     if layout is not None and layout not in standard.layouts:
         raise UsageError(f"layout '{layout}' is not known: {one_of(layout, standard.layouts)}")
     head = head_of(file)
-    is_text = bool(head.strip()) and b"\0" not in head
+    offer, is_text = dict(NOTHING), bool(head.strip()) and not container(head, standard)
+    if is_text:
+        with contextlib.suppress(Unreadable):  # the verdict says so too
+            offer = offered(head, standard)
+        is_text = not offer["reason"]
     names = [layout] if layout else list(standard.layouts)
-    ranked = sorted((_fit(standard.layouts[name], head if is_text else b"") for name in names), key=lambda fit: -fit[0])
+    ranked = sorted((_fit(standard.layouts[name], offer) for name in names), key=lambda fit: -fit[0])
     share, best, header = ranked[0]
     lines = [f"{file.name}: {count(file.stat().st_size)} bytes", ""]
     if is_text:
@@ -52,9 +59,9 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fit(layout: Layout, head: bytes) -> tuple[float, Layout, tuple[str, ...]]:
+def _fit(layout: Layout, offer: dict[str, Any]) -> tuple[float, Layout, tuple[str, ...]]:
     """How much of a layout's mapped columns a file has, and its header as that layout would read it."""
-    header = columns_of(decode(head), layout)
+    header = columns_of(offer, layout)
     return fit(header, layout), layout, header
 
 
@@ -166,21 +173,12 @@ def _latest_month(file: Path, layout: Layout) -> str:
     """The month of the latest event that is not in the future, or "" for a layout without events or dates."""
     if not layout["event_date"] or layout["format"]["kind"] != "csv":
         return ""
-    column = quoted(layout.fields[layout["event_date"]]["column"])
-    con = duckdb.connect()
-    try:  # dates are ASCII, so that one encoding serves for all; what cannot be read is ingest's business
-        found = con.execute(
-            f"""select strftime(max(try_strptime(trim({column}), $formats)), '%Y-%m')
-                from read_csv($file, all_varchar = true, header = true, delim = $delimiter, encoding = 'latin-1',
-                              ignore_errors = true, strict_mode = false)
-                where try_strptime(trim({column}), $formats) <= current_date""",
-            {"formats": layout["dates"], "file": str(file), "delimiter": layout["format"]["delimiter"]},
-        ).fetchone()
-    except duckdb.Error:
-        return ""
-    finally:
-        con.close()
-    return (found[0] if found else "") or ""
+    column, delimiter = layout.fields[layout["event_date"]]["column"], layout["format"]["delimiter"]
+    size = file.stat().st_size
+    with contextlib.suppress(Unreadable):  # what cannot be read is ingest's business
+        asked = (file.resolve(), engine_for(), column, delimiter, layout["dates"])
+        return str(apart(parse.latest_month, *asked, reads=[file.resolve()], n_bytes=size))
+    return ""
 
 
 def _codes(

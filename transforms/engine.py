@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms.lake import Lake
+from transforms.parquet import copy as copy
 from transforms.standard import Standard
 
 HERE = Path(__file__).resolve().parent
@@ -242,21 +243,6 @@ def without_values(doing: str) -> Iterator[None]:
         ours = next((f for f in reversed(frames) if Path(f.filename).parent == HERE), frames[-1])
         place = f"{Path(ours.filename).name}:{ours.lineno}"
         raise EngineFault(f"{doing} failed in {place}: {type(error).__name__}") from None
-
-
-CELLS = 4_000_000  # of one row group: wide rows, as many as narrow ones, are spilled before they are written
-ROWS = 122_880  # what DuckDB takes by itself
-
-
-def copy(con: duckdb.DuckDBPyConnection, query: str, target: Path, fingerprint: str, n_columns: int = 1) -> int:
-    """Write a query to a Parquet file that knows what it was made from. Returns the number of rows.
-
-    `n_columns`: of a wide query, so that its row groups fit into memory.
-    """
-    n_rows = max(2, min(ROWS, CELLS // n_columns) // 2048) * 2048  # in whole vectors
-    # A dictionary of identifiers is built in vain: giving up early takes a fifth off the time to write.
-    options = f"format parquet, row_group_size {n_rows}, dictionary_size_limit 2000, kv_metadata {{fingerprint: '{fingerprint}'}}"
-    return con.execute(f"copy ({query}) to '{target}' ({options})").fetchone()[0]
 
 
 def fingerprint_of(path: Path) -> str:

@@ -80,16 +80,16 @@ def root_of(path: str) -> set[str]:
     return {steps[0].name for steps in parse(path)}
 
 
-def query(paths: list[str], elements: list[str], source: str) -> str:
+def query(paths: list[str], elements: dict[str, str], source: str) -> str:
     """A query over a JSON column `resource`: a column for what each path finds, the first value as text or null, and one
-    for each of some whole elements.
+    for each of some whole elements (column -> element).
 
     Reading JSON is what costs: a resource is read once, for all elements in which paths begin, and then only these.
     """
-    roots = sorted(set(elements).union(*(root_of(path) for path in paths)))
+    roots = sorted(set(elements.values()).union(*(root_of(path) for path in paths)))
     pointers = ", ".join(text("/" + root.replace("~", "~0").replace("/", "~1")) for root in roots)
     found = [f"{_first(parse(path), roots)} as {quoted(path)}" for path in paths]
-    found += [f"roots[{roots.index(name) + 1}] ->> '$' as {quoted(name)}" for name in elements]
+    found += [f"roots[{roots.index(name) + 1}] ->> '$' as {quoted(column)}" for column, name in elements.items()]
     return f"select {', '.join(found)} from (select *, json_extract(resource, [{pointers}]) as roots from {source})"
 
 

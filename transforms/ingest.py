@@ -1,25 +1,22 @@
 """received -> bronze: a faithful copy of each file, every column as text.
 
 Promise: nothing is changed but the container; only a layout's `drop:` columns are left behind. Parquet's row number is
-the line, counted from the first row after the header. A file that cannot be read is a recorded outcome, not a fault.
+the line, counted from the first row after the header. A file that cannot be read is a recorded outcome, not a fault; it
+is read by a process that is confined, so that also one that makes its reader stop harms nobody.
 Of resources (NDJSON, one a line) a column is what a path of the layout finds, or an element that the layout does not
 know, as it stands; blank lines do not count.
 """
 
-import re
+import os
 from pathlib import Path
 
-import duckdb
-
-from transforms import fhirpath, fingerprint, ledger
+from transforms import fingerprint, ledger, parse
+from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import Arrival, File, read_state
-from transforms.engine import EngineFault, copy, fingerprint_of, reuse
+from transforms.engine import fingerprint_of
 from transforms.lake import Lake, Submission, install
-from transforms.recognise import LONGEST_LINE, decode, head_of, header_of, known_elements
-from transforms.sqltext import quoted, text
+from transforms.recognise import known_elements, reason_of
 from transforms.standard import Layout, Standard
-
-CHUNK = 1 << 22
 
 
 def bronze_file(lake: Lake, arrival: Arrival, layout: str) -> Path:
@@ -30,7 +27,7 @@ def bronze_fingerprint(file: File, layout: Layout) -> str:
     read = [entry["column"] for entry in layout.columns] if layout["format"]["kind"] == "ndjson" else []
     known = (layout.drop, layout["ignore"], read) if read else layout.drop
     return fingerprint.of(
-        file.sha256, known, layout["format"], fingerprint.code("ingest.py", "fhirpath.py", "sqltext.py")
+        file.sha256, known, layout["format"], fingerprint.code("ingest.py", "parse.py", "fhirpath.py", "sqltext.py")
     )
 
 
@@ -70,71 +67,32 @@ def _reject(lake: Lake, arrival: Arrival, reason: str, detail: str) -> None:
 def _copy_file(lake: Lake, file: File, layout: Layout, target: Path, mark: str) -> tuple[str, str, int]:
     """One file to Parquet. Returns ("", "", rows), or a reason of outcomes.csv and where."""
     source = lake.path("received", file.sha256, "content")
-    con = reuse(lake)
+    form = layout["format"]
     with lake.workspace() as work:
-        if not file.is_utf8:
-            source = transcode(source, work / "utf8")
+        asked = (source, work, file.is_utf8, engine_for(), mark)
         try:
-            if layout["format"]["kind"] == "ndjson":
-                reason, detail, query = _resources(con, source, layout)
-                if reason:
-                    return reason, detail, 0
+            if form["kind"] == "ndjson":
+                paths = [entry["column"] for entry in layout.columns]
+                told = apart(parse.resources, *asked, form["resource"], paths, sorted(known_elements(layout)),
+                             reads=[source], folder=work, n_bytes=file.n_bytes)  # fmt: skip
             else:
-                query = _table(source, layout)
-            n_rows = copy(con, query, work / "bronze.parquet", mark)
-        except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
-            line = re.search(r"Line: (\d+)", str(error))  # never the message: it repeats the row
-            if layout["format"]["kind"] == "ndjson" and not line:
-                raise EngineFault(f"reading resources failed: {type(error).__name__}") from None  # a fault of ours
-            return "unreadable_rows", f"line {line[1]}" if line else "", 0
-        finally:
-            con.close()
+                told = apart(parse.table, *asked, form["delimiter"], layout.drop, layout.known_columns,
+                             reads=[source], folder=work, n_bytes=file.n_bytes)  # fmt: skip
+        except Unreadable as stopped:
+            if stopped.why == "died" and not apart(parse.is_well, work, engine_for(), folder=work):
+                raise ApartFault("no file can be read here") from None
+            return *reason_of(stopped), 0
+        reason, detail, n_rows = told
+        if reason:
+            return reason, detail, 0
         if n_rows == 0:
             return "no_rows", "", 0
         if file.n_rows is not None and file.n_rows != n_rows:
             return "wrong_row_count", f"{n_rows} rows, _READY says {file.n_rows}", 0
-        install(work / "bronze.parquet", target)
+        install(work / "parsed.parquet", target)
     return "", "", n_rows
 
 
-def _table(source: Path, layout: Layout) -> str:
-    """A query: every column of a delimited file that is not dropped."""
-    delimiter = layout["format"]["delimiter"]
-    names = header_of(decode(head_of(source)), delimiter)
-    names = tuple(n if n not in names[:i] else f"{n}_{i + 1}" for i, n in enumerate(names))
-    kept = ", ".join(quoted(name) for name in names if name not in layout.drop)
-    columns = "{" + ", ".join(f"{text(name)}: 'VARCHAR'" for name in names) + "}"
-    options = "auto_detect = false, header = true, quote = '\"', escape = '\"', null_padding = false"
-    return f"select {kept} from read_csv('{source}', columns = {columns}, delim = {text(delimiter)}, {options})"
-
-
-def _resources(con: duckdb.DuckDBPyConnection, source: Path, layout: Layout) -> tuple[str, str, str]:
-    """Whether every line is a resource of the layout's kind: a reason and where, or a query for what its paths find."""
-    # No control character stands in JSON, so that a column delimited by one is a whole line.
-    reading = f"""read_csv('{source}', columns = {{line: 'VARCHAR'}}, delim = chr(31), quote = '', escape = '',
-                  header = false, auto_detect = false, max_line_size = {LONGEST_LINE})"""
-    lines = f"""(select no, try_cast(line as json) as resource from (select row_number() over () as no, line from {reading})
-                 where trim(line) <> '')"""
-    told = con.execute(
-        f"""with told as (select *, json_type(resource) is not distinct from 'OBJECT' as is_whole from {lines})
-            select case when is_whole then json_keys(resource) end as elements, min(no) filter (not is_whole),
-                   min(no) filter (is_whole and (resource ->> '$.resourceType') is distinct from $kind)
-            from told group by elements""",
-        {"kind": layout["format"]["resource"]},
-    ).fetchall()
-    for reason, place in (("unreadable_rows", 1), ("other_resource", 2)):
-        if numbers := [row[place] for row in told if row[place]]:
-            return reason, f"line {min(numbers)}", ""
-    unknown = sorted(set().union(*(row[0] for row in told)) - known_elements(layout))
-    return "", "", fhirpath.query([entry["column"] for entry in layout.columns], unknown, lines)
-
-
-def transcode(source: Path, target: Path) -> Path:
-    """Windows-1252 to UTF-8, in pieces; a byte that it does not define becomes the replacement character."""
-    with (
-        open(source, encoding="windows-1252", errors="replace", newline="") as reading,
-        open(target, "w", encoding="utf-8", newline="") as writing,
-    ):
-        while piece := reading.read(CHUNK):
-            writing.write(piece)
-    return target
+def engine_for() -> parse.Engine:
+    """What reading a file may use: THREADS and MEMORY, as everywhere."""
+    return parse.Engine(int(os.environ.get("THREADS", "2")), os.environ.get("MEMORY", "1GB"))

@@ -44,7 +44,7 @@ class Submission:
     @classmethod
     def parse(cls, text: str) -> "Submission":
         """From "ZZ1/2026-09". Raises UsageError when it is not of that form."""
-        match = re.fullmatch(r"([A-Za-z0-9]{2,10})/(\d{4}-(?:0[1-9]|1[0-2]))", text.strip())
+        match = re.fullmatch(r"([A-Za-z0-9]{2,10})/([12][0-9]{3}-(?:0[1-9]|1[0-2]))", text.strip())
         if not match:
             raise UsageError(f"{text!r} is not a submission: write it like ZZ1/2026-09")
         return cls(match[1].upper(), match[2])

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import duckdb
 
-from transforms import engine, keys
+from transforms import engine, keys, parse
+from transforms.apart import Unreadable, apart
 from transforms.engine import HERE, copy
-from transforms.ingest import transcode
+from transforms.ingest import engine_for
 from transforms.lake import Lake, install
 from transforms.objection_state import EMPTY, SHAPE, Facts, kept_file, read_state, sha256
-from transforms.receive import READY, Refused, manifest_of, today
-from transforms.recognise import decode, head_of, header_of
+from transforms.receive import READY, manifest_of, today
+from transforms.recognise import container, head_of
+from transforms.sent import Refused, is_file, take_file
 from transforms.sqlfolder import run_file
-from transforms.sqltext import text
 from transforms.standard import Standard
 
 
@@ -23,8 +24,7 @@ def take(
     standard: Standard, lake: Lake, folder: Path, sender: str, answers: list[tuple[int, str]], is_confirmed: bool
 ) -> Facts:
     """Read and keep a list. Returns counts; adds (line of the file, answer) for each bad row. Raises Refused."""
-    files = [f for f in folder.iterdir() if f.is_file() and not f.is_symlink()]
-    files = [f for f in files if f.name != READY and not f.name.startswith(".")]
+    files = [f for f in folder.iterdir() if is_file(f) and f.name != READY and not f.name.startswith(".")]
     if len(files) != 1:
         raise Refused("one_file")
     said = next(iter(manifest_of(folder).get("files", [])), {})
@@ -66,36 +66,31 @@ def _read(con: duckdb.DuckDBPyConnection, standard: Standard, path: Path, copied
     """The list as table objected.sent, every cell as text. Returns its rows. Raises Refused."""
     settings, head = standard.settings["objections"], head_of(path)
     wanted = {str(heading).casefold(): name for name, heading in settings["columns"].items() if name != "__line__"}
-    names = header_of(decode(head), settings["delimiter"])
-    found = {
-        wanted[name.strip().casefold()]: place for place, name in enumerate(names) if name.strip().casefold() in wanted
-    }
-    if not {"nhs_number", "local_id"} & set(found) or len(set(names)) < len(names):
-        raise Refused("header")
-    if _is_utf8(path):
-        copied.write_bytes(path.read_bytes().removeprefix(b"\xef\xbb\xbf"))
-    else:
-        transcode(path, copied)
-    columns = ", ".join(f"'c{place}': 'VARCHAR'" for place in range(len(names)))
-    reading = f"read_csv('{copied}', columns = {{{columns}}}, delim = {text(settings['delimiter'])}, header = true, "
-    reading += "auto_detect = false, quote = '\"', escape = '\"', null_padding = false)"
+    delimiter, work = settings["delimiter"], copied.parent
+    _, n_bytes, is_utf8 = take_file(path, copied)
+    asked = (copied, work, is_utf8, engine_for(), "", delimiter, (), (), True)
+    try:
+        offer = apart(parse.offered, head, [delimiter], n_bytes=len(head))
+        names = [] if container(head, standard) else offer["headers"].get(delimiter, [])
+        found = {
+            wanted[name.strip().casefold()]: place
+            for place, name in enumerate(names)
+            if name.strip().casefold() in wanted
+        }
+        if not {"nhs_number", "local_id"} & set(found) or len(set(names)) < len(names):
+            raise Refused("header")
+        reason, _, n_rows = apart(parse.table, *asked, reads=[copied], folder=work, n_bytes=n_bytes)
+    except Unreadable:
+        raise Refused("unreadable") from None
+    if reason:
+        raise Refused("unreadable")
     cells = ", ".join(
         f"c{found[name]} as {name}" if name in found else f"null::varchar as {name}" for name in wanted.values()
     )
     con.execute("create schema if not exists objected")
-    try:
-        con.execute(f"create table objected.sent as select row_number() over () as line, {cells} from {reading}")
-    except (duckdb.InvalidInputException, duckdb.ConversionException):  # never the message: it repeats the row
-        raise Refused("unreadable") from None
-    return con.execute("select count(*) from objected.sent").fetchone()[0]
-
-
-def _is_utf8(path: Path) -> bool:
-    try:
-        path.read_bytes().decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
+    con.execute(f"""create table objected.sent as
+                    select file_row_number + 1 as line, {cells} from read_parquet('{work / "parsed.parquet"}', file_row_number = true)""")
+    return int(n_rows)
 
 
 def _judge(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, sender: str) -> None:

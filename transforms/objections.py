@@ -13,7 +13,8 @@ from transforms import engine, keys, ledger
 from transforms.lake import Lake, UsageError, write_text
 from transforms.objection_list import take
 from transforms.objection_state import EMPTY, RECEIVED, REFUSED, Facts, State, read_state
-from transforms.receive import READY, Refused
+from transforms.receive import READY
+from transforms.sent import Refused, is_file
 from transforms.standard import Standard
 
 
@@ -29,8 +30,8 @@ def waiting(lake: Lake, state: State, confirmed: str = "") -> list[tuple[Path, s
     again = meant.get("drop_id") if meant.get("reason") == EMPTY else None
     found = []
     for folder in lake.path("objections").glob("*/*"):
-        with contextlib.suppress(FileNotFoundError):  # a sender may tidy up while we look
-            if folder.is_dir() and (folder / READY).is_file():
+        with contextlib.suppress(FileNotFoundError, PermissionError):  # a sender may tidy up while we look
+            if folder.is_dir() and is_file(folder / READY):
                 identity = drop_id(folder)
                 if identity not in state.drops or identity == again:
                     found.append(((folder / READY).stat().st_mtime_ns, folder.name, folder, identity))

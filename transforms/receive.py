@@ -3,40 +3,47 @@
 Promise: landing is never changed; each delivery gets exactly one recorded outcome at the door, and none blocks another.
 """
 
-import codecs
 import contextlib
 import hashlib
 import json
 import os
 import re
 import time
+import traceback
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from transforms import keys, ledger
+from transforms import keys, ledger, parse
+from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission, UsageError, install
-from transforms.recognise import recognise
+from transforms.recognise import recognise_head
+from transforms.sent import Refused, copy_file, is_file, is_folder, is_linked, is_open, opened
 from transforms.standard import Standard
 from transforms.take_back import take_back
 
 READY = "_READY"
 TAKE_BACK = "_WITHDRAW"  # a delivery that holds this file, and whatever else, takes its submission back
-CHUNK = 1 << 22
+LONGEST_MANIFEST = 1 << 22
 
 
-class Refused(Exception):
-    """A delivery cannot be taken in: a reason of outcomes.csv, and where."""
+class ReceiveCrashed(Exception):
+    """Some deliveries could not be looked at for a fault of ours; they are tried again the next time. Names no file.
+    `counts`, of the others."""
 
-    def __init__(self, reason: str, detail: str = ""):
-        super().__init__(reason)
-        self.reason, self.detail = reason, detail
+    def __init__(self, faults: list[str], counts: dict[str, int]):
+        super().__init__(f"{len(faults)} deliveries could not be received: {'; '.join(sorted(set(faults)))}")
+        self.counts = counts
 
 
 def drop_id(folder: Path) -> str:
-    """What a landing folder is now: its place, and its files with their sizes and times."""
-    listing = sorted((f.name, f.lstat().st_size, f.lstat().st_mtime_ns) for f in folder.iterdir() if not f.is_dir())
+    """What a landing folder is now: its place, and its files with their sizes and times; of one that cannot be looked
+    into, and of a link, its own."""
+    inside = folder.iterdir() if is_open(folder) else iter([folder])
+    listing = sorted(
+        (f.name, f.lstat().st_size, f.lstat().st_mtime_ns) for f in inside if f == folder or not is_folder(f)
+    )
     place = (folder.parent.parent.name, folder.parent.name, folder.name)
     return hashlib.sha256(json.dumps([place, listing]).encode()).hexdigest()[:32]
 
@@ -47,39 +54,57 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
     found = []
     for folder in lake.path("landing").glob("*/*/*"):
         with contextlib.suppress(FileNotFoundError):  # a provider may tidy up while we look
-            if not folder.is_dir() or not any(folder.iterdir()):
+            if not folder.is_dir() or (is_open(folder) and not any(folder.iterdir())):
                 continue
-            ready = next((folder / name for name in (READY, TAKE_BACK) if (folder / name).is_file()), folder / READY)
-            latest = max(f.lstat().st_mtime for f in folder.iterdir())
-            if not ready.is_file() and time.time() - latest < grace:
+            if is_open(folder):
+                ready = next((folder / name for name in (READY, TAKE_BACK) if is_file(folder / name)), folder)
+                latest = max(f.lstat().st_mtime for f in folder.iterdir())
+            else:
+                ready, latest = folder, folder.lstat().st_mtime
+            if ready == folder and time.time() - latest < grace:
                 continue
             if (identity := drop_id(folder)) not in known:
                 place = (folder.parent.parent.name, folder.parent.name)
-                found.append((place, (ready if ready.is_file() else folder).stat().st_mtime_ns, folder, identity))
+                found.append((place, ready.lstat().st_mtime_ns, folder, identity))
     return [(folder, identity) for _, _, folder, identity in sorted(found, key=lambda item: (*item[:2], item[2].name))]
 
 
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
     """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
-    took a submission back, if any."""
+    took a submission back, if any. Raises ReceiveCrashed, when all were looked at."""
     lake.prepare()
+    crashed: list[str] = []
     counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
         keys.load(lake, "pseudonym")
         state = read_state(lake)
         for folder, identity in waiting(lake, state.drops):
-            with contextlib.suppress(ledger.Busy):  # a submission that is worked on is taken back the next time
+            try:
                 outcome = _receive_one(standard, lake, state, folder, identity)
                 counts[outcome] = counts.get(outcome, 0) + 1
+            except ledger.Busy:  # a submission that is worked on is taken back the next time
+                pass
+            except (OSError, ApartFault) as error:  # one delivery must not stop the others
+                crashed.append(f"{type(error).__name__} in {ours(error)}")
             state = read_state(lake)
+    if crashed:
+        raise ReceiveCrashed(crashed, counts)
     return counts
+
+
+def ours(error: Exception) -> str:
+    """The line of ours at which something went wrong; the message could repeat a name of the provider's."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent == Path(__file__).parent]
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
 
 
 def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, identity: str) -> str:
     provider, period = folder.parent.parent.name.upper(), folder.parent.name
     try:
         submission = _submission(standard, provider, period)
-        if (folder / TAKE_BACK).is_file():
+        if not is_open(folder):
+            raise Refused("no_files", "a link") if is_linked(folder) else Refused("no_access")
+        if is_file(folder / TAKE_BACK):
             return _take_back(lake, submission, identity)
         manifest = manifest_of(folder)
         files = _files(standard, lake, state, submission, folder, manifest)
@@ -125,21 +150,23 @@ def _take_back(lake: Lake, submission: Submission, identity: str) -> str:
 def manifest_of(folder: Path) -> dict[str, Any]:
     """What _READY says: {} when it is empty."""
     ready = folder / READY
-    if not ready.is_file():
+    if not is_file(ready):
         raise Refused("not_ready")
-    text = ready.read_bytes().strip()
-    if not text:
+    with opened(ready, "_READY") as handle:
+        words = handle.read(LONGEST_MANIFEST + 1).strip()
+    if not words:
         return {}
-    try:
-        manifest = json.loads(text)
-        named = [item["name"] for item in manifest.get("files", [])]
-    except (ValueError, TypeError, KeyError, AttributeError):
-        raise Refused("bad_manifest") from None
-    if not all(isinstance(name, str) and name == Path(name).name for name in named):
+    if len(words) > LONGEST_MANIFEST:
         raise Refused("bad_manifest")
-    if "opt_out_applied_on" in manifest and not re.fullmatch(r"\d{4}-\d{2}-\d{2}", str(manifest["opt_out_applied_on"])):
-        raise Refused("bad_manifest", "opt_out_applied_on")
-    return manifest
+    try:
+        manifest = apart(parse.manifest, words, n_bytes=len(words))
+    except Unreadable:
+        manifest = None
+    if manifest is None:
+        raise Refused("bad_manifest")
+    if manifest.get("bad"):
+        raise Refused("bad_manifest", manifest["bad"])
+    return dict(manifest)
 
 
 def _files(
@@ -147,9 +174,7 @@ def _files(
 ) -> list[dict[str, Any]]:
     """Copy every file of a delivery to received/, and say what each is."""
     listed = {item["name"]: item for item in manifest.get("files", [])}
-    # A link is no file: it could lead to what is not the provider's.
-    files = [f for f in folder.iterdir() if f.is_file() and not f.is_symlink()]
-    present = sorted(f for f in files if f.name != READY and not f.name.startswith("."))
+    present = sorted(f for f in folder.iterdir() if is_file(f) and f.name != READY and not f.name.startswith("."))
     if missing := [position for position, name in enumerate(listed, 1) if folder / name not in present]:
         raise Refused("missing_file", f"file {missing[0]} of the list")
     if not present:
@@ -160,13 +185,14 @@ def _files(
         copies = []
         for position, source in enumerate(present, 1):
             where = f"file {position} of {len(present)}"
-            head = recognise(source, standard, layouts)
-            if head.reason:
-                named = f", layout {head.layout.name}" if head.layout else ""
-                raise Refused(head.reason, f"{where}{named}" + (f": {head.detail}" if head.detail else ""))
-            assert head.layout is not None
             copied = work / str(position)
-            sha256, n_bytes, is_utf8 = _copy(source, copied)
+            with opened(source, where) as reading:
+                head = recognise_head(parse.first_lines(reading), standard, layouts)
+                if head.reason:
+                    named = f", layout {head.layout.name}" if head.layout else ""
+                    raise Refused(head.reason, f"{where}{named}" + (f": {head.detail}" if head.detail else ""))
+                assert head.layout is not None
+                sha256, n_bytes, is_utf8 = copy_file(reading, copied, where)
             said = listed.get(source.name, {})
             if said.get("sha256") and str(said["sha256"]).lower() != sha256:
                 raise Refused("wrong_hash", where)
@@ -180,28 +206,6 @@ def _files(
                 copied.chmod(0o400)
                 install(copied, target)
     return list(found.values())
-
-
-def _copy(source: Path, target: Path) -> tuple[str, int, bool]:
-    """Copy, hash and test for UTF-8 in one pass with bounded memory."""
-    digest, n_bytes, is_utf8 = hashlib.sha256(), 0, True
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    with open(source, "rb") as reading, open(target, "wb") as writing:
-        while chunk := reading.read(CHUNK):
-            digest.update(chunk)
-            writing.write(chunk)
-            n_bytes += len(chunk)
-            if is_utf8 and not (chunk.isascii() and not decoder.getstate()[0]):
-                try:
-                    decoder.decode(chunk)
-                except UnicodeDecodeError:
-                    is_utf8 = False
-        if is_utf8:
-            try:
-                decoder.decode(b"", final=True)
-            except UnicodeDecodeError:
-                is_utf8 = False
-    return digest.hexdigest(), n_bytes, is_utf8
 
 
 def _is_current(state: State, submission: Submission, files: list[dict[str, Any]], delivery_id: str) -> bool:

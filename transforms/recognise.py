@@ -4,19 +4,16 @@ that the provider declared.
 Promise: nothing of a file but its first lines is read here, and no value of it is repeated in a message.
 """
 
-import csv
-import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from transforms import fhirpath
+from transforms import fhirpath, parse
+from transforms.apart import Unreadable, apart
 from transforms.faults import nearest
 from transforms.standard import Layout, Standard
 
-HEAD = 1 << 20
 NEARLY_ALL = 0.8
-LONGEST_LINE = 1 << 24  # of a resource, with its pictures
 
 
 @dataclass(frozen=True)
@@ -43,39 +40,37 @@ class Recognised:
 def head_of(path: Path) -> bytes:
     """The first lines of a file: a megabyte, and the first line to its end."""
     with open(path, "rb") as handle:
-        head = handle.read(HEAD)
-        return head if b"\n" in head else head + handle.readline(LONGEST_LINE)
+        return parse.first_lines(handle)
 
 
-def decode(head: bytes) -> str:
-    """The first lines as text: UTF-8 with or without a byte order mark, else Windows-1252."""
-    body = head.removeprefix(b"\xef\xbb\xbf")
-    try:
-        return body.decode("utf-8")
-    except UnicodeDecodeError as error:
-        if error.start > len(body) - 4:  # the cut fell inside a character
-            return body[: error.start].decode("utf-8")
-        return body.decode("windows-1252", errors="replace")
+def container(head: bytes, standard: Standard) -> str:
+    """A reason of outcomes.csv where a file begins like one that is no text, see file_kinds.csv; else "". None is opened."""
+    for row in standard.tables["file_kinds"]:
+        if head.startswith(bytes.fromhex(row["begins_with"])) and bytes.fromhex(row["holds"]) in head:
+            return str(row["reason"])
+    return ""
 
 
-def header_of(text: str, delimiter: str) -> tuple[str, ...]:
-    """The names in the first line; none where it is no line of a table."""
-    try:
-        first = next(csv.reader(io.StringIO(text), delimiter=delimiter), [])
-    except csv.Error:  # one value of more than 131,072 characters: a picture in a resource
-        first = []
-    return tuple(name.strip() for name in first)
+def reason_of(stopped: Unreadable) -> tuple[str, str]:
+    """A reason of outcomes.csv, and where, of a file that made its reader stop."""
+    return ("unreadable_file", "") if stopped.why == "died" else ("beyond_limits", stopped.why)
 
 
-def columns_of(text: str, layout: Layout) -> tuple[str, ...]:
+def offered(head: bytes, standard: Standard) -> dict[str, Any]:
+    """What the first lines offer, see parse.offered. Raises Unreadable."""
+    formats = [layout["format"] for layout in standard.layouts.values()]
+    delimiters = sorted({form["delimiter"] for form in formats if form["kind"] == "csv"})
+    return dict(apart(parse.offered, head, delimiters, n_bytes=len(head)))
+
+
+def columns_of(offer: dict[str, Any], layout: Layout) -> tuple[str, ...]:
     """What the first lines of a file offer a layout: the names in its header, or, of resources, the layout's paths whose
     element is there and the elements that the layout does not know. Empty where the file is of another kind."""
     if layout["format"]["kind"] != "ndjson":
-        return header_of(text, layout["format"]["delimiter"])
-    resource, elements = layout["format"]["resource"], resources_of(text)
-    if resource not in elements:
+        return tuple(offer["headers"].get(layout["format"]["delimiter"], ()))
+    if layout["format"]["resource"] != offer["resource"]:
         return ()
-    found = elements[resource]
+    found = set(offer["elements"])
     paths = [entry["column"] for entry in layout.columns if fhirpath.root_of(entry["column"]) & found]
     return (*paths, *sorted(found - known_elements(layout)))
 
@@ -90,20 +85,6 @@ def fit(header: tuple[str, ...], layout: Layout) -> float:
     return (1 + share) / 2 if share and (is_part or layout["format"]["kind"] == "ndjson") else share
 
 
-def resources_of(text: str) -> dict[str, set[str]]:
-    """The kind of resource on the first line, and the elements that the first lines have. A cut line says nothing."""
-    kind, elements = "", set()
-    for line in text.split("\n"):  # not splitlines: a text in JSON may hold the line breaks of Unicode
-        try:
-            resource = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(resource, dict):
-            kind = kind or str(resource.get("resourceType"))
-            elements |= set(resource)
-    return {kind: elements - {"resourceType"}} if kind else {}
-
-
 def known_elements(layout: Layout) -> set[str]:
     """The elements of a resource that a layout knows, whatever it does with them."""
     roots = [fhirpath.root_of(entry["column"]) for entry in layout.columns]
@@ -111,17 +92,27 @@ def known_elements(layout: Layout) -> set[str]:
 
 
 def recognise(path: Path, standard: Standard, names: list[str]) -> Recognised:
-    """The layout among `names` whose mapped columns the file has most of. Every mandatory one must be there."""
-    head = head_of(path)
+    """The layout among `names` that a file has."""
+    return recognise_head(head_of(path), standard, names)
+
+
+def recognise_head(head: bytes, standard: Standard, names: list[str]) -> Recognised:
+    """The layout among `names` whose mapped columns a file of these first lines has most of. Every mandatory one must be
+    there."""
     if not head.strip():
         return Recognised(None, (), "empty_file")
-    if b"\0" in head:
-        return Recognised(None, (), "binary_file")
-    text = decode(head)
+    if reason := container(head, standard):
+        return Recognised(None, (), reason)
+    try:
+        offer = offered(head, standard)
+    except Unreadable as stopped:
+        return Recognised(None, (), *reason_of(stopped))
+    if offer["reason"]:
+        return Recognised(None, (), offer["reason"], "columns" if offer["reason"] == "beyond_limits" else "")
     best: tuple[float, Layout | None, tuple[str, ...]] = (0.0, None, ())
     for name in names:
         tried = standard.layouts[name]
-        header = columns_of(text, tried)
+        header = columns_of(offer, tried)
         share = fit(header, tried)
         if share > best[0]:
             best = (share, tried, header)

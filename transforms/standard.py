@@ -30,6 +30,7 @@ TABLES = {
     "agreements": "provider purpose legal_basis may_link may_publish_protected from to national_opt_out",
     "vocabularies": "vocabulary title matching is_case_sensitive identifier_check refines source",
     "outcomes": "reason words what_to_do",
+    "file_kinds": "begins_with holds kind reason source",
     "reasons": "reason words is_about_the_item",
     "wording": "check verdict words reason",
     "measures": "measure title words better unit tells source",

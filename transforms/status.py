@@ -6,6 +6,7 @@ from typing import Any
 
 from transforms import compare, release, rollback
 from transforms.arrivals import State, read_state
+from transforms.confine import lacks
 from transforms.lake import Lake, Submission
 from transforms.objecting import to_check
 from transforms.objection_state import REFUSED, permitted_now
@@ -39,6 +40,7 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
         "to_be_compared": compare.stale(standard, lake) if release.current_number(lake) else [],
         "objections": objections(standard, lake),
         "encrypted_volume": _encryption(lake),
+        "reading_lacks": lacks(),
     }
 
 
@@ -130,6 +132,8 @@ def report(facts: dict[str, Any]) -> str:
     lines.append(f"compared with history and peers: {facts['compared'] or 'none yet'}{behind}")
     lines += _objection_lines(facts["objections"])
     lines.append(f"encrypted volume: {facts['encrypted_volume']}")
+    lacking = "; ".join(facts["reading_lacks"])
+    lines.append(f"files are read confined: {f'not as to {lacking}' if lacking else 'yes'}")
     return "\n".join(lines)
 
 
