@@ -81,6 +81,9 @@ FEW = """list_filter([
 ], lambda w: w <> '')"""
 
 
+IN_ORDER = '"table", metric, period, place_kind, place, breakdown, category'
+
+
 def published(con: duckdb.DuckDBPyConnection) -> list[Cell]:
     """The disclosed cells as the adversary reads them; which are few is known where the regime hides them for it alone."""
     query = f"""
@@ -89,5 +92,5 @@ def published(con: duckdb.DuckDBPyConnection) -> list[Cell]:
         from (select *, denominator between 1 and smallest_count_shown - 1 as of_few, of_few as is_few,
                      rest between 1 and smallest_count_shown - 1 as is_few_left from measure.judged_cell) as c
         left join measure.disclosed_cell as d using ("table", metric, period, place_kind, place, breakdown, category)
-        where suppression <> 'deliveries' and release = 0"""
+        where suppression <> 'deliveries' and release = 0 order by {IN_ORDER}"""
     return [Cell(0, *row[:-2], frozenset(row[-2]), row[-1]) for row in con.execute(query).fetchall()]

@@ -25,7 +25,7 @@ select n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quan
 from measure.judged_cell as c
 join measure.quantity as n on n.quantity = c.numerator_quantity
 join measure.quantity as d on d.quantity = c.denominator_quantity
-left join measure.quantity as r on r.quantity = c.rest_quantity and not c.is_rate
+left join measure.quantity as r on r.quantity = if(c.is_rate, null, c.rest_quantity)
 where c.suppression <> 'deliveries'
 group by 1, 2, 3 order by 1, 2, 3
 """

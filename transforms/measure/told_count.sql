@@ -23,7 +23,7 @@ select release, c.kind, c.quantity, c.value, numerator_quantity, category,
        was_left_out or was_no_row and c.kind = 0 and c.value = 0 as was_nothing,
        (c.is_hidden or is_left_out) and not was_nothing as is_hidden,
        -- Of a cross that is left out nothing is told, and yet it is in the sums that others are told of.
-       c.is_kept and not was_nothing as is_kept, c.is_open or is_left_out as is_open,
+       c.is_kept and not was_nothing as is_kept, c.is_open and not was_left_out or is_left_out as is_open,
        case when was_left_out then 0 when c.is_few and c.is_hidden then 1 when c.is_hidden then c.least when c.kind = 2 or c.value = 0 then 0
             else greatest(smallest, ceil(round(c.value / base) * base - base / 2)) end::bigint as low,
        case when was_left_out then getvariable('no_limit') when c.is_few and c.is_hidden then smallest - 1 when c.kind = 2 or c.is_hidden then getvariable('no_limit')
