@@ -362,6 +362,7 @@ def test_where_nothing_can_be_hidden_any_more_the_open_area_stays_and_says_why(r
     assert "open area kept as it was" in release.report(again).splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_one_person_more_changes_nothing_that_is_open(released, tmp_path, monkeypatch):
     lake, standard = released
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
