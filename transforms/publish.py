@@ -12,14 +12,15 @@ from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release, rollback
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
 from transforms.audit import audit
 from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
-from transforms.disclose import disclose
+from transforms.disclose import CODE as OF_DISCLOSURE
+from transforms.disclose import disclose, judge, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.former import KEPT
@@ -34,6 +35,7 @@ from transforms.objecting import add_objecting, objecting_fingerprint
 from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
+from transforms.secondary import NothingLeft
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
@@ -56,7 +58,7 @@ CODE = (
     "trend.py",
     "dictionary.py",
     "xmr.py",
-    "disclose.py",
+    *OF_DISCLOSURE,
     "geography.py",
     "protected",
     "measure",
@@ -69,6 +71,10 @@ CODE = (
 )
 PATIENCE = timedelta(minutes=10)
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
+# Why the open area stays as it was in a release, for whoever reads release.json.
+CALENDAR = "The open area changes once a month."
+TOO_CLOSE = "So few people differ from what is open that a newer one beside it would tell of them."
+NOTHING_LEFT = "Beside what is open already nothing newer could be told from which nobody can be worked out."
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
@@ -153,13 +159,20 @@ def _build(
     try:
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
-        is_held = is_open_held(standard, lake)
+        kept_because = CALENDAR if is_open_held(standard, lake) else ""
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         facts["cells"] = measure(con, standard)
-        facts |= disclose(con, standard)
+        before = earlier.earlier_cells(con, lake)
+        judge(con, standard)
+        if not kept_because and earlier.is_too_close(con) and _is_same_house(standard, lake):
+            kept_because = TOO_CLOSE
+        counts, kept_because = _disclose(con, standard, kept_because)
+        facts |= counts
+        is_held = bool(kept_because)
+        told = record(con, standard, before)
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
@@ -167,6 +180,8 @@ def _build(
         trend(con)
         audit(con, standard)
         changes.keep(con, is_held)
+        earlier.keep(con, is_held)
+        write_text(built / "open" / "disclosure.json", json.dumps(told, indent=1))
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
         describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
@@ -178,7 +193,7 @@ def _build(
     finally:
         con.close()
     if is_held:
-        _keep_open(lake, built)
+        _keep_open(lake, built, kept_because)
     else:
         site(
             standard,
@@ -192,9 +207,14 @@ def _build(
 
 def _same_pages(standard: Standard, lake: Lake) -> Path | None:
     """The standard's pages in the current release, where they would say the same now: they are made of nothing else."""
-    made, pages = release.current_manifest(lake), lake.path("current", "site", "standard")
-    is_same = (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
-    return pages if is_same and pages.is_dir() else None
+    pages = lake.path("current", "site", "standard")
+    return pages if _is_same_house(standard, lake) and pages.is_dir() else None
+
+
+def _is_same_house(standard: Standard, lake: Lake) -> bool:
+    """Whether the current release was made by the standard and the code of today: what differs is the data's doing."""
+    made = release.current_manifest(lake)
+    return (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
 
 
 def is_open_held(standard: Standard, lake: Lake) -> bool:
@@ -203,18 +223,30 @@ def is_open_held(standard: Standard, lake: Lake) -> bool:
     return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
 
 
-def _keep_open(lake: Lake, built: Path) -> None:
-    """The open area and the site of the current release, unchanged, in the new one."""
+def _disclose(con: duckdb.DuckDBPyConnection, standard: Standard, kept_because: str) -> tuple[dict[str, int], str]:
+    """Disclose, and say why the open area keeps what it told, if it does: what is disclosed then is for nobody, and earlier
+    releases do not matter to it."""
+    if not kept_because:
+        try:
+            return disclose(con, standard), ""
+        except NothingLeft:
+            if not con.execute("select count(*) from measure.earlier_cell").fetchone()[0]:
+                raise
+            kept_because = NOTHING_LEFT
+    con.execute("delete from measure.earlier_cell")
+    return disclose(con, standard), kept_because
+
+
+def _keep_open(lake: Lake, built: Path, why: str) -> None:
+    """The open area and the site of the current release, unchanged, in the new one, which says why."""
     for area in ("open", "site"):
         shutil.rmtree(built / area)
         shutil.copytree(lake.path("current", area), built / area)
     made, before = (
         json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json"))
     )
-    write_text(
-        built / "release.json",
-        json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1),
-    )
+    own = {k: made[k] for k in ("release", "made_at", "fingerprint")} | {"open_kept_because": why}
+    write_text(built / "release.json", json.dumps(before | own, indent=1))
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:

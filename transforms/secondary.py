@@ -1,0 +1,261 @@
+"""measure.quantity, measure.addend -> measure.hidden: what else is hidden so that nothing hidden can be worked out.
+
+Promise: of every hidden count enough whole numbers stay possible, for a reader who adds up and subtracts all that is told in
+every release that can be read; the same cells give the same choice, in whatever order they come.
+"""
+
+from collections.abc import Iterator
+
+import duckdb
+import numpy as np
+
+from transforms.bounds import Array, connected, narrow, ranges
+from transforms.exact import uncertain
+from transforms.quantities import Told, conceal, read
+
+BIG = 1 << 23  # more quantities than are ever told; a price times this is still a whole number of the machine
+
+
+PATIENT_ROUNDS = 6
+MOST_SOUGHT = 500  # for so many at once it is looked for further away
+
+
+class NothingLeft(Exception):
+    """Whatever is hidden now, with what earlier releases tell something could be worked out that they keep."""
+
+
+def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
+    """Make measure.hidden and measure.not_broken_down (quantity).
+
+    Returns how many margins and quantities there are, and how many are hidden beside the primary ones.
+    """
+    told = read(con)
+    was_hidden = told.is_hidden.copy()
+    protect(told, fewest)
+    if (told.is_hidden[told.cells[:, 1]] & ~told.is_hidden[told.cells[:, 0]]).any():
+        raise AssertionError("a number would be told of a denominator that is hidden")
+    for name, which in (("hidden", told.is_hidden), ("not_broken_down", told.is_withdrawn)):
+        con.register("which", {"quantity_no": np.flatnonzero(which[told.same]).astype(np.int32)})
+        con.execute(f"""create or replace table measure.{name} as
+            select quantity from measure.quantity where quantity_no in (select quantity_no from which)""")
+        con.unregister("which")
+    n_hidden = int((told.is_hidden & ~was_hidden).sum())
+    return {
+        "margins": told.n_margins,
+        "quantities": len(told.value),
+        "hidden_too": n_hidden,
+        "told_nothing_of": told.n_told_nothing,
+    }
+
+
+def protect(told: Told, fewest: int) -> None:
+    """Hide more, cheapest first, until every kept quantity has `fewest` possible values. Raises NothingLeft where that is
+    not to be had beside what earlier releases tell."""
+    low, high = told.low.copy(), told.high.copy()
+    of_quantity, of_margin = connected(told.system, len(told.value))
+    n_rounds = 0
+    is_due = np.ones(max(of_quantity.max(initial=-1), of_margin.max(initial=-1)) + 1, dtype=bool)
+    while True:
+        _bound(told, low, high, is_due[of_quantity], np.flatnonzero(is_due[of_margin]))
+        forget_nobody(told)
+        unsafe = np.flatnonzero(told.is_kept & (high - low + 1 < fewest))
+        if not len(unsafe):
+            unsafe = uncertain(told, low, high, of_quantity, fewest)
+        if not len(unsafe):
+            return
+        chosen, parts = _next(told, unsafe, low, high, n_rounds)
+        n_rounds += 1
+        if not len(chosen) and not len(parts):
+            parts = all_of_it(told, np.isin(of_quantity, of_quantity[unsafe]))
+        told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
+        changed = np.union1d(chosen, parts)
+        conceal(told, changed)
+        # What has nothing to do with what was hidden is known as well as before.
+        is_due = np.isin(np.arange(len(is_due)), of_quantity[changed])
+
+
+def forget_nobody(told: Told) -> None:
+    """Of a row that is not there a zero is nothing that was hidden, unless another row tells of it; few still are."""
+    is_there = np.zeros(len(told.value), dtype=bool)
+    is_there[told.cells[told.is_row | ~told.is_withdrawn[told.cells[:, 1]]]] = True
+    gone = told.cells[told.is_withdrawn[told.cells[:, 1]]]
+    told.is_kept[gone[(told.value[gone] == 0) & ~is_there[gone]]] = False
+
+
+def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> tuple[Array, Array]:
+    """What is hidden next beside the unsafe, and what is not broken down any more. Each way is gone where those before it
+    find nothing at all: beside them, above them, where what they are known by is known from; with zeros that the standard
+    tells, and with denominators. Nothing where all that is gone."""
+    # One at a time hides least, and takes as many rounds as there are to hide: what is unsafe then is dealt with at once.
+    in_all = n_rounds > PATIENT_ROUNDS
+    for way in ("first", "zeros", "anything"):
+        if way == "zeros":
+            told.is_free |= told.is_last & ~told.is_hidden
+            told.is_last[:] = False
+        is_last = way == "anything"
+        chosen, left = complements(told, unsafe, low, high, in_all=in_all, is_last_resort=is_last)
+        parts = np.union1d(below(told, left), rows_of_none(told, left))
+        if not len(chosen) and not len(parts):
+            chosen = beyond(told, unsafe, low, high, is_last_resort=is_last)
+        if len(chosen) or len(parts):
+            return chosen, parts
+    return unsafe[:0], unsafe[:0]
+
+
+def all_of_it(told: Told, is_near: Array) -> Array:
+    """All that has to do with what is unsafe, but for what releases that can be read show: of this nothing is told then, and
+    sums of which nothing is told say nothing of each other. It is looked at again like everything else that is hidden."""
+    goes = np.flatnonzero(is_near & ~told.was_shown & ~told.is_withdrawn)
+    if not len(goes):
+        raise NothingLeft("beside what is told already something hidden can be worked out")
+    told.n_told_nothing += len(goes)
+    return goes
+
+
+def _bound(told: Told, low: Array, high: Array, is_due: Array, margins: Array) -> None:
+    """The narrowest bounds that propagation finds, of what is due."""
+    low[is_due], high[is_due] = told.low[is_due], told.high[is_due]
+    narrow(told.system, low, high, told.least_but_none, margins)
+    if ((low > told.value) | (high < told.value)).any():
+        raise AssertionError("a margin that does not hold has been read as one")
+
+
+def families(told: Told, quantities: Array) -> tuple[Array, Array]:
+    """(place among `quantities`, a quantity of the same cell): what gives one of them away gives the other."""
+    place = np.full(len(told.value), -1)
+    place[quantities] = np.arange(len(quantities))
+    pairs = [np.stack([np.arange(len(quantities)), quantities])]
+    for own in (0, 2):
+        found = told.cells[place[told.cells[:, own]] >= 0]
+        pairs.append(np.stack([np.repeat(place[found[:, own]], 3), found.ravel()]))
+    pair = np.unique(np.concatenate(pairs, axis=1), axis=1)
+    return pair[0], pair[1]
+
+
+def implied(told: Told, quantities: Array, low: Array, high: Array) -> tuple[Array, Array, Array, Array]:
+    """(place among `quantities`, margin, smallest and largest value that this margin alone leaves) of each margin of each."""
+    system = told.system
+    places, begins = ranges(system.first, quantities)
+    margin, sign = system.margin_of[places], system.sign_of[places]
+    place = np.repeat(np.arange(len(quantities)), np.diff(begins))
+    is_margin = margin < told.n_sums
+    margin, sign, place = margin[is_margin], sign[is_margin], place[is_margin]
+    which, back = np.unique(margin, return_inverse=True)
+    entries, begins = ranges(system.start, which)
+    who, is_part = system.quantity[entries], system.sign[entries] > 0
+    if not len(which):
+        return place, margin, place, place
+    least = np.add.reduceat(np.where(is_part, low[who], -high[who]), begins[:-1])[back]
+    most = np.add.reduceat(np.where(is_part, high[who], -low[who]), begins[:-1])[back]
+    own_low, own_high = low[quantities[place]], high[quantities[place]]
+    new_low = np.where(sign > 0, own_high - most, own_low + least)
+    new_high = np.where(sign > 0, own_low - least, own_high + most)
+    return place, margin, new_low, new_high
+
+
+def complements(
+    told: Told, unsafe: Array, low: Array, high: Array, *, in_all: bool = False, is_last_resort: bool = False
+) -> tuple[Array, Array]:
+    """For each unsafe quantity the cheapest that may be hidden, in the margin that says most of it; and those without one.
+
+    `in_all`: in every margin that says something.
+
+    The last resort is a denominator, or what is in a margin that by itself says nothing.
+    """
+    owner, member = families(told, unsafe)
+    place, margin, new_low, new_high = implied(told, member, low, high)
+    owner, member = owner[place], member[place]
+    of_which = np.unique(margin)
+    cheapest = _cheapest(told, of_which)[np.searchsorted(of_which, margin)]
+    left = np.minimum(new_high, told.high[member]) - np.maximum(new_low, told.low[member])
+    says_something = (new_high < told.high[member]) | (new_low > told.low[member])
+    is_usable = (cheapest >= 0) & (
+        is_last_resort | says_something & ((told.kind[member] != 1) | (told.kind[unsafe][owner] == 1))
+    )
+    order = np.lexsort((cheapest, left, told.kind[member] == 1, ~says_something, owner))
+    order = order[is_usable[order]]
+    found, best = np.unique(owner[order], return_index=True)
+    return np.unique(cheapest[order if in_all else order[best]]), np.delete(unsafe, found)
+
+
+def beyond(told: Told, unsafe: Array, low: Array, high: Array, *, is_last_resort: bool = False) -> Array:
+    """For each unsafe quantity the cheapest that may be hidden, nearest along what it is known by: where all that its margins
+    hold is hidden, something in them is known by another margin, and so on."""
+    owner, member = np.arange(min(len(unsafe), MOST_SOUGHT)), unsafe[:MOST_SOUGHT]
+    chosen, seen = [unsafe[:0]], np.zeros(0, dtype=np.int64)
+    while len(member):
+        place, member = families(told, member)
+        owner = owner[place]
+        place, margin, new_low, new_high = implied(told, member, low, high)
+        says = (new_high < told.high[member[place]]) | (new_low > told.low[member[place]])
+        owner, margin = owner[place][says], margin[says]
+        of_which = np.unique(margin)
+        cheapest = _cheapest(told, of_which)[np.searchsorted(of_which, margin)]
+        usable = (cheapest >= 0) & (is_last_resort | (told.kind[cheapest] != 1) | (told.kind[unsafe][owner] == 1))
+        order = np.lexsort((cheapest, told.price[cheapest], owner))
+        order = order[usable[order]]
+        found, first = np.unique(owner[order], return_index=True)
+        chosen.append(cheapest[order[first]])
+        is_left = ~np.isin(owner, found)
+        owner, margin = owner[is_left], margin[is_left]
+        entries, begins = ranges(told.system.start, margin)
+        owner, member = np.repeat(owner, np.diff(begins)), told.system.quantity[entries]
+        # Of what is hidden only what is known all the same leads further, and each only once.
+        pair = np.unique((owner * BIG + member)[(low[member] > told.low[member]) | (high[member] < told.high[member])])
+        pair = pair[~np.isin(pair, seen)]
+        seen = np.union1d(seen, pair)
+        owner, member = pair // BIG, pair % BIG
+    return np.unique(np.concatenate(chosen))
+
+
+def rows_of_none(told: Told, stuck: Array) -> Array:
+    """Of the cells in which nobody is, or nobody is left over, and for which nothing can be hidden: all of them. Who reads
+    that a metric has no row at all for somebody knows as much; then there is no row here either."""
+    nobody = stuck[told.value[stuck] == 0]
+    rows = told.cells[np.isin(told.cells[:, 0], nobody) | np.isin(told.cells[:, 2], nobody)]
+    return np.unique(rows[~told.is_withdrawn[rows[:, 1]]])
+
+
+def below(told: Told, stuck: Array) -> Array:
+    """What few people are in is not broken down where its parts would tell too much: all parts of the few that these are
+    in, whatever they are, so that being hidden says nothing of any of them. Only those that are not yet."""
+    system, n = told.system, told.n_margins
+    if not len(stuck):
+        return stuck
+    who, margin = system.quantity[: system.start[n]], np.repeat(np.arange(n), np.diff(system.start[: n + 1]))
+    is_part = system.sign[: system.start[n]] > 0
+    whole = np.zeros(n, dtype=np.int64)
+    whole[margin[~is_part]] = who[~is_part]
+    part_of, part = margin[is_part], who[is_part]
+    is_few = told.is_kept & (told.low > 0) & (told.high < told.no_limit)
+    is_top = np.zeros(len(told.value), dtype=bool)
+    is_top[families(told, stuck)[1]] = True
+    for reached in _spread(is_top, part, whole[part_of], is_few):
+        is_top = reached
+    is_top &= is_few
+    is_below = np.zeros(len(told.value), dtype=bool)
+    is_below[part[is_top[whole[part_of]]]] = True
+    for reached in _spread(is_below, whole[part_of], part, np.ones(len(told.value), dtype=bool)):
+        is_below = reached
+    return np.flatnonzero(is_below & ((told.low > told.low_before) | (told.high < told.high_before)))
+
+
+def _spread(is_in: Array, source: Array, target: Array, allowed: Array) -> Iterator[Array]:
+    """From those that are in, along pairs of source and target, to all that are allowed: after each step who is in."""
+    n_before = -1
+    while n_before < (n_before := int(is_in.sum())):
+        is_in = is_in.copy()
+        reached = target[is_in[source]]
+        is_in[reached[allowed[reached]]] = True
+        yield is_in
+
+
+def _cheapest(told: Told, margins: Array) -> Array:
+    """Of each margin what is cheapest to hide, -1 where nothing is: of equals the first by its key."""
+    if not len(margins):
+        return margins
+    entries, begins = ranges(told.system.start, margins)
+    who = told.by_hiding[told.system.quantity[entries]]
+    rank = np.where(told.is_free[who], told.price[who] * BIG + who, np.iinfo(np.int64).max)
+    best = np.minimum.reduceat(rank, begins[:-1])
+    return np.where(best == np.iinfo(np.int64).max, -1, best % BIG)
