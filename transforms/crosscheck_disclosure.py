@@ -51,10 +51,10 @@ def check_disclosure(reader: Reader, standard: Standard) -> None:
     if isinstance(few, int) and isinstance(fewest, int) and few - 1 < fewest:
         what = f"of the counts from 1 to {few - 1} none can keep {fewest} possible values"
         reader.fault(path, reader.line_of(path, "fewest_values"), what, "it is at most smallest_count_shown less 1")
-    share = settings.get("smallest_share_of_a_cross")
-    if not isinstance(share, int | float) or not 0 <= share <= 1:
-        line = reader.line_of(path, "smallest_share_of_a_cross")
-        reader.fault(path, line, f"smallest_share_of_a_cross '{share}' is no share", "a number from 0 to 1")
+    for key in ("smallest_share_of_a_cross", "smallest_share_of_a_breakdown"):
+        share = settings.get(key)
+        if not isinstance(share, int | float) or not 0 <= share <= 1:
+            reader.fault(path, reader.line_of(path, key), f"{key} '{share}' is no share", "a number from 0 to 1")
     for row in settings.get("grain") or [{}]:
         places = {key: months for key, months in (row.get("shortest") or {}).items() if key != LINE}
         if not row.get("breakdown") or not places:

@@ -75,7 +75,8 @@ def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
     con.execute("set variable no_limit = ?", [NO_LIMIT])
     con.execute("set variable everybody = ?", [EVERYBODY])
     con.execute("set variable months_of_a_day = ?", [int(settings["months_of_a_day"])])
-    con.execute("set variable smallest_share_of_a_cross = ?", [float(settings["smallest_share_of_a_cross"])])
+    for name in ("smallest_share_of_a_cross", "smallest_share_of_a_breakdown"):
+        con.execute(f"set variable {name} = {float(settings[name])}")
     columns = ("table", "along", "whole", "part", "breakdown")
     margins = [{"margin_no": no} | {k: row[k] for k in columns} for no, row in enumerate(standard.tables["margins"], 1)]
     grain: list[dict[str, Any]] = [

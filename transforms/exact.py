@@ -32,14 +32,15 @@ FEW_LOOKS = 2000  # more are shared out: one process more for each thread that t
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
 
 
-def uncertain(told: Told, low: Array, high: Array, of_quantity: Array, fewest: int) -> Array:
-    """Of the quantities to be kept those that are not proved safe. `of_quantity`: which have to do with each other."""
+def uncertain(told: Told, is_there: Array, low: Array, high: Array, of_quantity: Array, fewest: int) -> Array:
+    """Of the quantities to be kept that `is_there` has in a row those that are not proved safe; what no row hides the bounds
+    alone protect. `of_quantity`: which have to do with each other."""
 
     def left(which: Array) -> Array:
         return which[told.seen_high[which] - told.seen_low[which] + 1 < fewest]
 
     # To hide more makes nothing impossible that was possible: what was found once need not be found again.
-    kept = left(np.flatnonzero(told.is_kept))
+    kept = left(np.flatnonzero(told.is_kept & is_there))
     is_small = np.bincount(of_quantity)[of_quantity[kept]] <= SIZES[-1]
     near, small = kept[~is_small], kept[is_small]
     _sway(told, small, low, high, fewest)

@@ -160,6 +160,11 @@ create or replace macro lasting_period(told_in, period) as
     case when period like '____-__-__' then ''
          when told_in in ('coverage', 'agreement_margin', 'method_effect', 'method_agreement', 'linkage_quality') then '' else period end;
 
+-- smallest_share('metric_value', 'sex x age_band') -> 0.5: of the cells of a breakdown so many are left, or it is not published.
+create or replace macro smallest_share(told_in, breakdown) as
+    case when breakdown like '% x %' then getvariable('smallest_share_of_a_cross')
+         when told_in = 'metric_value' and breakdown <> 'everyone' then getvariable('smallest_share_of_a_breakdown') else 0 end;
+
 -- quantity_key('numerator', 'coverage', 'sex', '2026-09', 'region', 'midlands', 'status', 'known') -> a number that stands
 -- for what is counted there, whichever table tells it and in whichever release.
 create or replace macro quantity_key(kind, told_in, metric, period, place_kind, place, breakdown, category) as

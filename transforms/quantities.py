@@ -15,12 +15,13 @@ from transforms.bounds import Array, Margins, collected, pairs, ranges
 QUANTITIES = """
 select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_none_before, q.price,
        q.is_hidden, q.was_shown, q.is_untold, q.is_kept, q.is_free,
-       q.is_last, q.is_withdrawn
+       q.is_last, q.is_withdrawn, q.least_of_many
 from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
 select n.quantity_no as numerator, d.quantity_no as denominator, coalesce(r.quantity_no, n.quantity_no) as rest,
        bool_or(c.release > 0 and not c.is_denominator_open and not c.was_left_out)::integer as stands,
+       bool_or(c.release = 0 and not c.is_left_out)::integer as is_told,
        coalesce(max(c.smallest_count_shown) filter (c.release = 0 and not c.is_left_out and not c.is_rate), 0) as gap
 from measure.judged_cell as c
 join measure.quantity as n on n.quantity = c.numerator_quantity
@@ -53,9 +54,11 @@ class Told:
     is_kept: Array  # it must keep enough possible values
     is_free: Array  # it may be hidden
     is_last: Array  # it may be hidden where there is nothing else
+    least_of_many: Array  # from so many on it is hidden for the sake of others alone; 0: whatever it is
     is_withdrawn: Array  # it is a part of few that are not broken down
     cells: Array  # a row per cell: numerator, denominator, rest
     is_row: Array  # of each cell: a release that can be read has a row of it
+    is_told: Array  # of each cell: the release that is made has a row of it, unless it is not broken down
     gap: Array  # of each cell: while it is shown, nobody is left over, or so many
     system: Margins
     was_shown: Array  # a release that can be read shows it
@@ -67,11 +70,13 @@ class Told:
 
     def __post_init__(self) -> None:
         self.seen_low, self.seen_high = self.value.copy(), self.value.copy()  # found possible (exact.py)
+        self.is_gone = np.zeros(len(self.value), dtype=bool)  # what it is in has no row
         self.least_but_none = self.least_but_none_before.copy()
         # What is left over is hidden by hiding the numerator; a denominator only with all that rests on it.
         self.by_hiding = np.arange(len(self.value))
         self.by_hiding[self.cells[:, 2]] = self.cells[:, 0]
-        numerator, denominator = self.cells[:, 0], self.cells[:, 1]
+        in_row = self.is_told | self.is_row
+        numerator, denominator = self.cells[in_row, 0], self.cells[in_row, 1]
         before: tuple[int, int] | None = None
         while before != (before := (int(self.is_free.sum()), int(self.is_last.sum()))):
             may_go = self.is_free[numerator] | self.is_hidden[numerator]
@@ -89,7 +94,7 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     """What measure.quantity, addend and judged_cell say, as arrays; what is known to be equal is one."""
     told = {name: np.asarray(column) for name, column in con.execute(QUANTITIES).fetchnumpy().items()}
     cells = np.stack([np.asarray(c, dtype=np.int64) for c in con.execute(CELLS).fetchnumpy().values()], axis=1)
-    stands, of_row = cells[:, 3] == 1, cells[:, 4]
+    stands, told_now, of_row = cells[:, 3] == 1, cells[:, 4] == 1, cells[:, 5]
     added = {name: np.asarray(column) for name, column in con.execute(ADDENDS).fetchnumpy().items()}
     margin, quantity, sign = added["margin_no"], added["quantity_no"].astype(np.int64), added["sign"].astype(np.int8)
     n_margins = int(margin.max()) + 1 if len(margin) else 0
@@ -102,10 +107,12 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     cells, of_cell = np.unique(same[cells[:, :3]], axis=0, return_inverse=True)
     is_row = np.zeros(len(cells), dtype=bool)
     np.logical_or.at(is_row, of_cell.ravel(), stands)
+    is_told = np.zeros(len(cells), dtype=bool)
+    np.logical_or.at(is_told, of_cell.ravel(), told_now)
     gap = np.zeros(len(cells), dtype=np.int64)
     np.maximum.at(gap, of_cell.ravel(), of_row)
     n_margins = int(margin.max(initial=-1)) + 1
-    of_rests = differences(margin, quantity, sign, np.asarray(alike))
+    of_rests = differences(margin, equals(margin, quantity, len(one["kind"])), sign, np.asarray(alike))
     n_sums = n_margins + int(of_rests[0].max(initial=-1)) + 1
     whole = cells[cells[:, 2] != cells[:, 0]]  # of a rate nothing is left over
     of_cells = renamed(
@@ -118,7 +125,7 @@ def read(con: duckdb.DuckDBPyConnection) -> Told:
     )
     system = collected(margin, quantity, sign, len(one["kind"]))
     check(system, one["value"])
-    return Told(**one, cells=cells, is_row=is_row, gap=gap, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
+    return Told(**one, cells=cells, is_row=is_row, is_told=is_told, gap=gap, system=system, same=same, n_margins=n_margins, n_sums=n_sums,
                 no_limit=int(con.execute("select getvariable('no_limit')").fetchone()[0]))  # fmt: skip
 
 
@@ -129,18 +136,42 @@ def check(system: Margins, value: Array) -> None:
         raise AssertionError(f"{np.count_nonzero(sums)} sums of counts do not hold in the exact ones")
 
 
+def equals(margin: Array, quantity: Array, n: int) -> Array:
+    """Of each row of margins one quantity for all that are known to be equal, also by what is left over of others."""
+    order = np.argsort(margin, kind="stable")
+    start = np.concatenate([[0], np.cumsum(np.bincount(margin))])
+    ends = quantity[order][start[np.flatnonzero(np.diff(start) == 2)][:, None] + [0, 1]]
+    link = sparse.coo_matrix((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(n, n))
+    same = connected_components(link, directed=False)[1]
+    first = np.full(n, n)
+    np.minimum.at(first, same, np.arange(n))
+    return first[same[quantity]]
+
+
+def alikes(margin: Array, quantity: Array, sign: Array, alike: Array) -> tuple[Array, Array]:
+    """Every two margins that may hold much in common: the same sum in two releases, and two sums of one whole."""
+    own, whole = margin[sign < 0], quantity[sign < 0]
+    one, other = pairs(whole)
+    pair = np.concatenate([np.stack(pairs(alike)), np.sort(np.stack([own[one], own[other]]), axis=0)], axis=1)
+    first, second = np.unique(pair[:, pair[0] != pair[1]], axis=1)
+    return first, second
+
+
 def differences(margin: Array, quantity: Array, sign: Array, alike: Array) -> tuple[Array, Array, Array]:
-    """What the same sum in two releases says without what both hold: what is left of one is what is left of the other,
-    whatever the shared counts are. No bounds of these say as much."""
-    start = np.concatenate([[0], np.cumsum(np.bincount(margin, minlength=len(alike)))])
-    one, other = pairs(alike)
+    """What each of two sums says without what both hold: what is left of one is what is left of the other, whatever the
+    shared counts are. No bounds of these say as much. And what is left of a sum whose part is known to be the whole."""
+    start = np.concatenate([[0], np.cumsum(np.bincount(margin))])
+    one, other = alikes(margin, quantity, sign, alike)
     entries, begins = ranges(start, np.stack([one, other], axis=1).ravel())
     side = np.repeat(np.tile(np.array([1, -1], np.int8), len(one)), np.diff(begins))
     pair = np.repeat(np.repeat(np.arange(len(one)), 2), np.diff(begins))
-    left, who, sides, kept = renamed(pair, quantity[entries], side * sign[entries])
+    pair = np.concatenate([pair, margin + len(one)])
+    who, sides = np.concatenate([quantity[entries], quantity]), np.concatenate([side * sign[entries], sign])
+    n_before = np.bincount(pair)
+    left, who, sides, kept = renamed(pair, who, sides)
     # With one count in common its bounds say the same.
-    n_before, n_left = np.bincount(pair, minlength=len(one))[kept], np.bincount(left, minlength=len(kept))
-    says = (n_before - n_left >= 4)[left]
+    n_gone = n_before[kept] - np.bincount(left)
+    says = (n_gone >= np.where(kept < len(one), 4, 2))[left]
     return np.unique(left[says], return_inverse=True)[1], who[says], sides[says]
 
 
@@ -202,6 +233,9 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
         & (together(np.minimum, may_go | told["is_last"], 1) == 1)
         & (together(np.maximum, told["is_last"], 0) == 1),
         "is_withdrawn": is_withdrawn,
+        "least_of_many": np.where(
+            together(np.minimum, told["least_of_many"], far) == 0, 0, together(np.maximum, told["least_of_many"], 0)
+        ),
         "was_shown": was_shown,
     }
 

@@ -25,16 +25,21 @@ class NothingLeft(Exception):
 
 
 def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
-    """Make measure.hidden and measure.not_broken_down (quantity).
+    """Make measure.hidden, measure.not_broken_down and measure.without_row (quantity).
 
     Returns how many margins and quantities there are, and how many are hidden beside the primary ones.
     """
     told = read(con)
     was_hidden = told.is_hidden.copy()
     protect(told, fewest)
-    if (told.is_hidden[told.cells[:, 1]] & ~told.is_hidden[told.cells[:, 0]]).any():
+    in_row = told.cells[told.is_told | told.is_row]
+    if (told.is_hidden[in_row[:, 1]] & ~told.is_hidden[in_row[:, 0]]).any():
         raise AssertionError("a number would be told of a denominator that is hidden")
-    for name, which in (("hidden", told.is_hidden), ("not_broken_down", told.is_withdrawn)):
+    for name, which in (
+        ("hidden", told.is_hidden),
+        ("not_broken_down", told.is_withdrawn),
+        ("without_row", told.is_gone),
+    ):
         con.register("which", {"quantity_no": np.flatnonzero(which[told.same]).astype(np.int32)})
         con.execute(f"""create or replace table measure.{name} as
             select quantity from measure.quantity where quantity_no in (select quantity_no from which)""")
@@ -60,7 +65,7 @@ def protect(told: Told, fewest: int) -> None:
         forget_nobody(told)
         unsafe = np.flatnonzero(told.is_kept & (high - low + 1 < fewest))
         if not len(unsafe):
-            unsafe = uncertain(told, low, high, of_quantity, fewest)
+            unsafe = uncertain(told, in_rows(told), low, high, of_quantity, fewest)
         if not len(unsafe):
             return
         chosen, parts = _next(told, unsafe, low, high, n_rounds)
@@ -76,10 +81,16 @@ def protect(told: Told, fewest: int) -> None:
 
 def forget_nobody(told: Told) -> None:
     """Of a row that is not there a zero is nothing that was hidden, unless another row tells of it; few still are."""
+    told.is_kept[(told.value == 0) & ~in_rows(told)] = False
+
+
+def in_rows(told: Told) -> Array:
+    """Of each quantity whether any release that can be read has a row that tells or hides it."""
+    numerator, denominator = told.cells[:, 0], told.cells[:, 1]
+    has_none = told.is_withdrawn[denominator] | told.is_gone[numerator] | told.is_gone[denominator]
     is_there = np.zeros(len(told.value), dtype=bool)
-    is_there[told.cells[told.is_row | ~told.is_withdrawn[told.cells[:, 1]]]] = True
-    gone = told.cells[told.is_withdrawn[told.cells[:, 1]]]
-    told.is_kept[gone[(told.value[gone] == 0) & ~is_there[gone]]] = False
+    is_there[told.cells[told.is_row | told.is_told & ~has_none]] = True
+    return is_there
 
 
 def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> tuple[Array, Array]:
@@ -95,6 +106,8 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
         is_last = way == "anything"
         chosen, left = complements(told, unsafe, low, high, in_all=in_all, is_last_resort=is_last)
         parts = np.union1d(below(told, left), rows_of_none(told, left))
+        if n_rounds > 2 * PATIENT_ROUNDS or not len(chosen) and not len(parts):
+            parts = np.union1d(parts, np.concatenate([by_itself(told, unsafe), let_go(told, unsafe)]))
         if not len(chosen) and not len(parts):
             chosen = beyond(told, unsafe, low, high, is_last_resort=is_last)
         if len(chosen) or len(parts):
@@ -178,6 +191,23 @@ def complements(
     return np.unique(cheapest[order if in_all else order[best]]), np.delete(unsafe, found)
 
 
+def by_itself(told: Told, unsafe: Array) -> Array:
+    """Those of the unsafe, with what is left over beside them, of which it is still told why they are hidden: where that is told
+    no more they can be as many as what is around them leaves. What other numbers are of only where it is unsafe itself."""
+    own = families(told, unsafe)[1]
+    own = np.unique(np.concatenate([own[told.kind[own] != 1], unsafe]))
+    says = (told.low > told.low_before) | (told.high < told.high_before)
+    return own[told.is_hidden[own] & ~told.is_withdrawn[own] & ~told.was_shown[own] & says[own]]
+
+
+def let_go(told: Told, unsafe: Array) -> Array:
+    """Those of the unsafe that are many, and hidden for the sake of others alone: where all around them is hidden they have no
+    row at all. To know nearly how many they are tells of nobody; as a number that is shown they would be known as well."""
+    many = unsafe[(told.least_of_many[unsafe] > 0) & (told.value[unsafe] >= told.least_of_many[unsafe]) & ~told.was_shown[unsafe] & ~told.is_gone[unsafe]]
+    told.is_gone[many], told.is_kept[many] = True, False
+    return many
+
+
 def beyond(told: Told, unsafe: Array, low: Array, high: Array, *, is_last_resort: bool = False) -> Array:
     """For each unsafe quantity the cheapest that may be hidden, nearest along what it is known by: where all that its margins
     hold is hidden, something in them is known by another margin, and so on."""
@@ -209,11 +239,13 @@ def beyond(told: Told, unsafe: Array, low: Array, high: Array, *, is_last_resort
 
 
 def rows_of_none(told: Told, stuck: Array) -> Array:
-    """Of the cells in which nobody is, or nobody is left over, and for which nothing can be hidden: all of them. Who reads
+    """Of the cells in which nobody is, or nobody is left over, and for which nothing can be hidden, who is in them. Who reads
     that a metric has no row at all for somebody knows as much; then there is no row here either."""
     nobody = stuck[told.value[stuck] == 0]
-    rows = told.cells[np.isin(told.cells[:, 0], nobody) | np.isin(told.cells[:, 2], nobody)]
-    return np.unique(rows[~told.is_withdrawn[rows[:, 1]]])
+    rows = told.cells[np.isin(told.cells[:, 0], nobody) | np.isin(told.cells[:, 2], nobody), 0]
+    rows = np.unique(rows[~told.is_gone[rows] & ~told.was_shown[rows]])
+    told.is_gone[rows] = True
+    return rows
 
 
 def below(told: Told, stuck: Array) -> Array:

@@ -83,8 +83,7 @@ keyed as (
 -- What is counted in two tables or releases is one quantity where the counts are equal: a reader may know that it is.
 select *, hash(numerator_key, numerator) as numerator_quantity, hash(denominator_key, denominator) as denominator_quantity,
        hash(rest_key, rest) as rest_quantity,
-       -- Two breakdowns crossed of which most is hidden are not published in that place: they would tell little and cost much.
-       release = 0 and breakdown like '% x %' and avg(is_primary::integer) over crossed > 1 - getvariable('smallest_share_of_a_cross')
-         as is_left_out
+       -- A breakdown of which most is hidden is not published in that place: it would tell little and cost much.
+       release = 0 and avg(is_primary::integer) over broken_down > 1 - smallest_share(own_table, breakdown) as is_left_out
 from keyed
-window crossed as (partition by release, "table", metric, period, place_kind, place, breakdown)
+window broken_down as (partition by release, "table", metric, period, place_kind, place, breakdown)

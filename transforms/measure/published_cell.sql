@@ -5,8 +5,9 @@ with told as (
                select ("table", metric, period, place_kind, place, breakdown) from measure.disclosed_cell where status = 'left_out')
              as was_left_out, numerator_quantity in (select quantity from measure.hidden) as is_numerator_hidden,
            denominator_quantity in (select quantity from measure.hidden) as is_denominator_hidden,
-           numerator_quantity in (select quantity from measure.not_broken_down) as is_numerator_open,
-           denominator_quantity in (select quantity from measure.not_broken_down) as is_denominator_open,
+           numerator_quantity in (select quantity from measure.not_broken_down union all from measure.without_row) as is_numerator_open,
+           denominator_quantity in (select quantity from measure.not_broken_down union all from measure.without_row)
+             or numerator_quantity in (from measure.without_row) as is_denominator_open,
            rest_quantity in (select quantity from measure.not_broken_down) as is_rest_open
     from (select * exclude (is_numerator_open, is_denominator_open, is_rest_open, was_hidden, was_base_hidden, was_left_out)
           from measure.judged_cell where release = 0) as c

@@ -10,7 +10,9 @@ with gathered as (
            coalesce(max(low) filter (release > 0 and not is_open), 0) as low_before,
            coalesce(min(high) filter (release > 0 and not is_open), getvariable('no_limit')) as high_before,
            coalesce(max(least_but_none) filter (release > 0), 0) as least_but_none_before, count(*) as n_cells,
-           bool_or(release = 0) as is_free,
+           -- From so many on it is hidden for the sake of others alone.
+           if(bool_or(is_by_itself), 0, max(smallest)) as least_of_many,
+           bool_or(release = 0 and not is_left_out) as is_free,
            bool_or(value = 0 and category in (select category from standard.known_beforehand)) as is_last
     from measure.told_count
     group by quantity
@@ -25,7 +27,7 @@ told as (
            is_withdrawn,
            case when is_withdrawn then low_before when is_hidden then low_of_hidden else low_of_all end as low,
            case when is_withdrawn then high_before when is_hidden then high_of_hidden else high_of_all end as high, low_before, high_before,
-           least_but_none_before,
+           least_but_none_before, least_of_many,
            -- Cheapest is what fewest people are in; a denominator takes every number with it that rests on it.
            case when kind = 1 then value * n_cells else value end as price
     from gathered
@@ -33,7 +35,7 @@ told as (
     -- A sum that no table tells, of which several margins are one: nobody knows it, and yet they are equal.
     select whole as quantity, any_value(kind) as kind, any_value(value) as value, whole as numerator_quantity, false as is_hidden, false as was_shown, true as is_untold,
            false as is_kept, false as is_free, false as is_last, false as is_withdrawn, 0 as low, getvariable('no_limit') as high,
-           0 as low_before, getvariable('no_limit') as high_before, 0 as least_but_none_before, 0 as price
+           0 as low_before, getvariable('no_limit') as high_before, 0 as least_but_none_before, 0 as least_of_many, 0 as price
     from measure.addend where is_untold and sign < 0 group by whole
 )
 select (row_number() over (order by quantity) - 1)::integer as quantity_no, * from told
