@@ -68,7 +68,9 @@ def protect(told: Told, fewest: int) -> None:
             unsafe = uncertain(told, in_rows(told), low, high, of_quantity, fewest)
         if not len(unsafe):
             return
-        chosen, parts = _next(told, unsafe, low, high, n_rounds)
+        many = let_go(told, unsafe)
+        chosen, parts = _next(told, np.setdiff1d(unsafe, many), low, high, n_rounds)
+        parts = np.union1d(parts, many)
         n_rounds += 1
         if not len(chosen) and not len(parts):
             parts = all_of_it(told, np.isin(of_quantity, of_quantity[unsafe]))
@@ -107,7 +109,7 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
         chosen, left = complements(told, unsafe, low, high, in_all=in_all, is_last_resort=is_last)
         parts = np.union1d(below(told, left), rows_of_none(told, left))
         if n_rounds > 2 * PATIENT_ROUNDS or not len(chosen) and not len(parts):
-            parts = np.union1d(parts, np.concatenate([by_itself(told, unsafe), let_go(told, unsafe)]))
+            parts = np.union1d(parts, by_itself(told, unsafe))
         if not len(chosen) and not len(parts):
             chosen = beyond(told, unsafe, low, high, is_last_resort=is_last)
         if len(chosen) or len(parts):
@@ -201,9 +203,13 @@ def by_itself(told: Told, unsafe: Array) -> Array:
 
 
 def let_go(told: Told, unsafe: Array) -> Array:
-    """Those of the unsafe that are many, and hidden for the sake of others alone: where all around them is hidden they have no
-    row at all. To know nearly how many they are tells of nobody; as a number that is shown they would be known as well."""
-    many = unsafe[(told.least_of_many[unsafe] > 0) & (told.value[unsafe] >= told.least_of_many[unsafe]) & ~told.was_shown[unsafe] & ~told.is_gone[unsafe]]
+    """Those of the unsafe that are many, and hidden for the sake of others alone: they have no row at all. To know nearly how many they are tells of nobody; as a number that is shown they would be known as well."""
+    many = unsafe[
+        (told.least_of_many[unsafe] > 0)
+        & (told.value[unsafe] >= told.least_of_many[unsafe])
+        & ~told.was_shown[unsafe]
+        & ~told.is_gone[unsafe]
+    ]
     told.is_gone[many], told.is_kept[many] = True, False
     return many
 

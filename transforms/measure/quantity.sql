@@ -28,8 +28,9 @@ told as (
            case when is_withdrawn then low_before when is_hidden then low_of_hidden else low_of_all end as low,
            case when is_withdrawn then high_before when is_hidden then high_of_hidden else high_of_all end as high, low_before, high_before,
            least_but_none_before, least_of_many,
-           -- Cheapest is what fewest people are in; a denominator takes every number with it that rests on it.
-           case when kind = 1 then value * n_cells else value end as price
+           -- Cheapest is what fewest people are in; a denominator takes every number with it that rests on it. Where nobody is
+           -- there is least room: what is hidden beside it needs more to be hidden.
+           case when value = 0 then 1000000 when kind = 1 then value * n_cells else value end as price
     from gathered
     union all by name
     -- A sum that no table tells, of which several margins are one: nobody knows it, and yet they are equal.
