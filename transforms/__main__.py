@@ -1,7 +1,7 @@
 """The command line: everything that the service does, with or without Airflow.
 
 Exit codes: 0 done, also when there was nothing to do; 2 usage; 10 faults in the standard; 12 a broken contract (the
-last good release stays); 13 keys.
+last good release stays); 13 keys; 14 a full or failing disk.
 """
 
 import argparse
@@ -20,6 +20,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command. Returns its exit code."""
     from transforms.audit import ContractBroken
     from transforms.backup import BackupDamaged
+    from transforms.disk import disk_fault
     from transforms.engine import EngineFault
     from transforms.faults import Faults
     from transforms.keys import KeyFault
@@ -38,7 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
         return _say(error, 12)
     except KeyFault as error:
         return _say(error, 13)
-    except (BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed) as error:
+    except Exception as error:  # what is not ours to tell goes on
+        if fault := disk_fault(error, Lake.from_environment()):
+            return _say(fault, 14)
+        if not isinstance(error, (BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, StageCrashed)):
+            raise
         return _say(error, 1)
 
 

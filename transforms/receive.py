@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms import keys, ledger
+from transforms.abort import reached
 from transforms.arrivals import State, read_state
 from transforms.lake import Lake, Submission, UsageError, install
 from transforms.recognise import recognise
@@ -62,7 +63,7 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
     """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
     took a submission back, if any."""
-    lake.prepare()
+    lake.prepare().tidy()
     counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
         keys.load(lake, "pseudonym")
@@ -186,6 +187,7 @@ def _copy(source: Path, target: Path) -> tuple[str, int, bool]:
     """Copy, hash and test for UTF-8 in one pass with bounded memory."""
     digest, n_bytes, is_utf8 = hashlib.sha256(), 0, True
     decoder = codecs.getincrementaldecoder("utf-8")()
+    reached("write", target)
     with open(source, "rb") as reading, open(target, "wb") as writing:
         while chunk := reading.read(CHUNK):
             digest.update(chunk)
