@@ -116,12 +116,12 @@ def go(standard: Standard, lake: Lake) -> None:
     """Everything that `run --all` and `publish` do."""
     receive(standard, lake)
     sweep(standard, lake)
-    retire.retire(standard, lake)
     names = work.pending(standard, lake)
     for stage in work.STAGES:
         work.run_chunk(stage, names, standard, lake)
     publish.publish(standard, lake)
     follow.follow(standard, lake)
+    retire.retire(standard, lake)  # last, so that a run that was done twice deletes what one alone does
 
 
 def go_back(standard: Standard, lake: Lake) -> None:
