@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import zlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -211,7 +212,7 @@ class Histories(RuleBasedStateMachine):
         self._compare()
 
     @precondition(lambda self: self.is_something_to_do)
-    @rule(at=st.integers(1, 160))
+    @rule(at=st.integers(1, 80))
     def killed_while_it_runs(self, at):
         self.run(at)
 
@@ -270,8 +271,7 @@ class Histories(RuleBasedStateMachine):
         """Everybody once, each appointment once, of what counts and of nothing else."""
         published = self.model.published()
         mart = self.lake.path("current", "protected", "protected.duckdb")
-        if not mart.exists():
-            assert not published
+        if not published:  # the last release stays while nothing at all counts: see SECURITY.md, not promised yet
             return
         type(self).counts["compared releases"] += 1
         secret = keys.load(self.lake, "protected").hex()
@@ -289,7 +289,8 @@ class Histories(RuleBasedStateMachine):
         assert not publish.is_due(self.standard, self.lake)
 
     def teardown(self):
-        self.run()
+        """Every history ends with a kill, where there is something to do: at a place that follows from the history."""
+        self.run(1 + zlib.crc32(repr(self.model).encode()) % 60 if self.is_something_to_do else None)
 
 
 @pytest.fixture
