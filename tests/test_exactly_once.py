@@ -203,23 +203,22 @@ class Histories(RuleBasedStateMachine):
         self.model.mostly = STRICT if self.model.mostly == LAX else LAX
 
     @precondition(lambda self: self.is_something_to_do)
-    @rule()
-    def run(self, at: int | None = None):
+    @rule(at=st.integers(1, 80))
+    def run(self, at):
+        """Killed on the way, if it gets that far, and run again."""
+        self._run(at)
+
+    def _run(self, at: int | None = None) -> None:
         self._do(lambda: lakes.run(self.standard, self.lake), at)
         type(self).counts["runs"] += 1
         self.is_something_to_do = False
         self.model.run()
         self._compare()
 
-    @precondition(lambda self: self.is_something_to_do)
-    @rule(at=st.integers(1, 80))
-    def killed_while_it_runs(self, at):
-        self.run(at)
-
     @precondition(lambda self: self.last)
     @rule()
     def publish(self, at: int | None = None):
-        self.run()
+        self._run()
         self._do(self._publish_if_due, at)
         self._compare_release()
 
@@ -290,7 +289,7 @@ class Histories(RuleBasedStateMachine):
 
     def teardown(self):
         """Every history ends with a kill, where there is something to do: at a place that follows from the history."""
-        self.run(1 + zlib.crc32(repr(self.model).encode()) % 60 if self.is_something_to_do else None)
+        self._run(1 + zlib.crc32(repr(self.model).encode()) % 60 if self.is_something_to_do else None)
 
 
 @pytest.fixture
