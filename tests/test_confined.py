@@ -1,5 +1,6 @@
 """What opens a sender's bytes can do next to nothing: each confinement is tried, by code in the place of the parser."""
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import hostile_acts, lakes
+from tests import abrupt, hostile_acts, lakes
 from tests.hostile import GOOD, SOMEBODY
 from tests.lakes import PERIOD, events
 from tests.synthetic import deliver
@@ -137,6 +138,17 @@ def test_what_it_may_write_has_an_end(folder):
     with pytest.raises(Unreadable) as stopped:
         apart(hostile_acts.write_without_end, str(folder), folder=folder)
     assert stopped.value.why == "size"
+
+
+def test_a_full_disk_is_told_as_one(folder):
+    with abrupt.small_disk(folder, 4096):
+        with pytest.raises(OSError) as full:
+            apart(hostile_acts.write_without_end, str(folder), folder=folder)
+        assert full.value.errno == errno.ENOSPC
+        (folder / "large").unlink()
+        with pytest.raises(OSError) as full:
+            apart(hostile_acts.engine_writes, str(folder), folder=folder)
+        assert full.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize(

@@ -335,7 +335,7 @@ def test_a_fault_of_ours_in_one_delivery_does_not_stop_the_others_and_is_tried_a
 
     def fails_once(reading, target, where):
         monkeypatch.setattr(receive_module, "copy_file", whole)
-        raise OSError(errno.ENOSPC, "no space left for Begum.csv")
+        raise OSError(errno.EMFILE, "too many files for Begum.csv")
 
     monkeypatch.setattr(receive_module, "copy_file", fails_once)
     with pytest.raises(receive_module.ReceiveCrashed) as crashed:
@@ -345,6 +345,24 @@ def test_a_fault_of_ours_in_one_delivery_does_not_stop_the_others_and_is_tried_a
     assert events(lake, "rejected") == []
     assert receive(load(), lake) == {"received": 1, "unchanged": 0, "rejected": 0}
     assert [entry["provider"] for entry in events(lake, "seen")] == ["ZZ2", "ZZ1"]
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_full_disk_stops_them_all_blames_none_and_with_room_it_goes_on(lake, monkeypatch, is_apart):
+    """Met here, or by who reads the first lines."""
+    for provider in ("ZZ1", "ZZ2"):
+        send(lake, provider)
+
+    def fails(*values, **more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*(("transforms.recognise.apart", fails) if is_apart else (receive_module, "copy_file", fails)))
+        with pytest.raises(OSError) as full:
+            receive(load(), lake)
+    assert full.value.errno == errno.ENOSPC
+    assert events(lake, "rejected", "seen", "crashed") == []
+    assert receive(load(), lake) == {"received": 2, "unchanged": 0, "rejected": 0}
 
 
 @pytest.mark.parametrize("instead", [lambda path: path.symlink_to("/dev/zero"), lambda path: os.mkfifo(path), None])

@@ -1,7 +1,7 @@
 """The command line: everything that the service does, with or without Airflow.
 
 Exit codes: 0 done, also when there was nothing to do; 1 something failed or is busy; 2 usage; 10 faults in the standard;
-12 a broken contract (the last good release stays); 13 keys.
+12 a broken contract (the last good release stays); 13 keys; 14 a full or failing disk.
 """
 
 import argparse
@@ -21,6 +21,7 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.apart import ApartFault
     from transforms.audit import ContractBroken
     from transforms.backup import BackupDamaged
+    from transforms.disk import disk_fault
     from transforms.engine import EngineFault
     from transforms.faults import Faults
     from transforms.keys import KeyFault
@@ -35,9 +36,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser(__doc__ or "").parse_args(arguments)
     try:
         return COMMANDS[options.command](options, Lake.from_environment()) or 0
-    except known as error:
-        print(error, file=sys.stderr)
-        return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+    except Exception as error:  # what is not ours to tell goes on
+        fault = disk_fault(error, Lake.from_environment())
+        if not fault and not isinstance(error, known):
+            raise
+        print(fault or error, file=sys.stderr)
+        return 14 if fault else next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
 def status(options: argparse.Namespace, lake: Lake) -> int:

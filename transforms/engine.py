@@ -238,6 +238,10 @@ def without_values(doing: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        from transforms.disk import number_of
+
+        if number := number_of(error):
+            raise OSError(number, os.strerror(number)) from None
         raise EngineFault(f"{doing} failed in {line_of_ours(error)}: {type(error).__name__}") from None
 
 

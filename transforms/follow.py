@@ -7,6 +7,7 @@ be done again, and where nothing has changed nothing is done.
 from transforms import fingerprint, ledger, release
 from transforms.arrivals import read_state
 from transforms.compare import compare, mark, results, stale
+from transforms.disk import disk_fault
 from transforms.lake import Lake, Submission, write_text
 from transforms.publish import release_fingerprint
 from transforms.standard import Standard
@@ -35,6 +36,8 @@ def refresh(standard: Standard, lake: Lake) -> dict[str, int]:
         except ledger.Busy:
             counts["busy"] += 1
         except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
+            if fault := disk_fault(error, lake):
+                raise fault from None  # but a full disk stops them all, and is nobody's fault
             crashed.append(f"{submission} ({type(error).__name__})")
     if crashed:
         raise StageCrashed(f"scorecards failed for {', '.join(crashed)}")

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 from transforms import engine, keys, ledger
-from transforms.lake import Lake, UsageError, write_text
+from transforms.lake import Lake, UsageError, remove, write_text
 from transforms.objection_list import take
 from transforms.objection_state import EMPTY, RECEIVED, REFUSED, Facts, State, read_state
 from transforms.receive import READY
@@ -102,7 +102,7 @@ def _answer(folder: Path, words: Facts, answers: list[tuple[int, str]]) -> None:
     if answers:
         write_text(target, "\n".join(told) + "\n")
     else:
-        target.unlink(missing_ok=True)
+        remove(target)
 
 
 def answer_file(folder: Path) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms.abort import reached
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
 from transforms.audit import audit
@@ -156,13 +157,16 @@ def _build(
         is_held = is_open_held(standard, lake)
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
+        reached("build", "protected")
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
+        reached("build", "measure")
         facts["cells"] = measure(con, standard)
         facts |= disclose(con, standard)
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
+        reached("build", "open")
         run_folder(con, HERE / "open", is_database=True)
         trend(con)
         audit(con, standard)
@@ -170,6 +174,7 @@ def _build(
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
         describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
+        reached("write", "open")
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
             con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")

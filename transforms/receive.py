@@ -16,6 +16,7 @@ from typing import Any
 from transforms import keys, ledger, parse
 from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import State, read_state
+from transforms.disk import number_of
 from transforms.lake import Lake, Submission, UsageError, install
 from transforms.ours import line_of_ours
 from transforms.recognise import recognise
@@ -71,8 +72,8 @@ def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
 
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
     """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
-    took a submission back, if any. Raises ReceiveCrashed, when all were looked at."""
-    lake.prepare()
+    took a submission back, if any. Raises ReceiveCrashed, when all were looked at, and what a full disk says at once."""
+    lake.prepare().tidy()
     crashed: list[str] = []
     counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
@@ -85,6 +86,8 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
             except ledger.Busy:  # a submission that is worked on is taken back the next time
                 pass
             except (OSError, ApartFault) as error:  # one delivery must not stop the others
+                if number_of(error):  # but a full disk stops them all, and is nobody's fault
+                    raise
                 crashed.append(f"{type(error).__name__} in {line_of_ours(error)}")
             state = read_state(lake)
     if crashed:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transforms import parse
+from transforms.abort import reached
 
 CHUNK = 1 << 22
 
@@ -78,6 +79,7 @@ def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bo
     decoder = codecs.getincrementaldecoder("utf-8")()
     length = 0  # of the line that is not at its end
     reading.seek(0)
+    reached("write", target)
     with open(target, "wb") as writing:
         while chunk := reading.read(CHUNK):
             if may_hold_nul is None:
