@@ -35,6 +35,7 @@ class Days:
 
     def __init__(self, folder: Path):
         self.standard = load()
+        lakes.written_once(self.standard, folder / "pages")  # what only the first of all runs would reach
         self.before, self.after, self.places = [lakes.new_lake(folder / "0")], [], []
         for number, arrive in enumerate((abrupt.first_day, abrupt.second_day)):
             lake = self.before[-1] if number == 0 else abrupt.copied(self.after[-1], folder / str(number))

@@ -22,7 +22,7 @@ from transforms.rules import Rule
 from transforms.standard import Standard, load
 
 SOAK = bool(os.environ.get("SOAK"))  # `make soak`
-HISTORIES, KILLED = (1000, 50) if SOAK else (200, 5)
+HISTORIES, KILLED = (1000, 60) if SOAK else (200, 10)
 STEPS = 6
 PROVIDERS, PERIODS, LAYOUTS = ("ZZ1", "ZZ2"), ("2026-08", "2026-09"), ("pas_patient", "sus_outpatient")
 ROWS = 20
@@ -336,4 +336,4 @@ def test_nothing_is_lost_and_nothing_doubled_in_many_histories(machine):
 @pytest.mark.parametrize("machine", [True], indirect=True)
 def test_nor_where_processes_are_killed_under_the_whole_standard(machine):
     counts = live(machine, KILLED)
-    assert counts["histories"] >= KILLED and counts["killed"] > KILLED / 5
+    assert counts["histories"] >= KILLED and counts["killed"] >= (50 if SOAK else 5)
