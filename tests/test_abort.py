@@ -14,7 +14,7 @@ import pytest
 
 from tests import abrupt, lakes
 from tests.abrupt import PowerCut
-from transforms import disk, ledger, retire, work
+from transforms import disk, follow, ledger, retire, work
 from transforms.__main__ import main
 from transforms.lake import Lake
 from transforms.receive import receive
@@ -226,6 +226,20 @@ def test_what_the_engine_can_lay_aside_no_more_for_want_of_room_is_a_full_disk(t
                 con.execute(sorting)
             told[name] = disk.number_of(caught.value)
     assert told == {"disk": errno.ENOSPC, "memory": None}
+
+
+@pytest.mark.parametrize(
+    ("gone", "at"), [("compared", "write: .work/figure"), ("provider", "rename: provider/index.html")]
+)
+def test_what_follows_a_release_blames_no_provider_for_a_full_disk(days, tmp_path, gone, at):
+    """Comparing, and the pages that tell of it: each goes on to the next when one fails for another reason."""
+    lake = abrupt.copied(days.after[0], tmp_path / "lake")
+    shutil.rmtree(lake.path(gone))
+    with abrupt.trouble(at, abrupt.fill_disk), pytest.raises(disk.DiskFault, match="make room"):
+        follow.follow(days.standard, lake)
+    follow.follow(days.standard, lake)
+    assert abrupt.said(lake)["pages"] == days.wanted[0]["pages"]
+    assert lakes.content(lake, "compared") == lakes.content(days.after[0], "compared")
 
 
 def test_what_a_kill_left_in_the_workspaces_is_taken_away_and_nobody_elses(days, tmp_path):

@@ -1,7 +1,6 @@
 """publish.py, protected/*.sql, measure/*.sql, open/*.sql: what is published, exact in one area and disclosed in the other."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -684,7 +683,7 @@ class PowerCut(BaseException):
 
 
 @pytest.mark.parametrize(
-    "place", ["transforms.release.ledger.append", "transforms.release._point", "transforms.release.os.replace"]
+    "place", ["transforms.release.ledger.append", "transforms.release._point", "transforms.release.rename"]
 )
 @pytest.mark.parametrize("is_after", [False, True])
 def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read(
@@ -692,7 +691,7 @@ def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read
 ):
     quick_audit(monkeypatch)
     lake, standard = published_again(published, tmp_path), edited
-    real = {"append": ledger.append, "_point": release._point, "replace": os.replace}[place.rsplit(".", 1)[1]]
+    real = {"append": ledger.append, "_point": release._point, "rename": release.rename}[place.rsplit(".", 1)[1]]
 
     def cut(*values, **named):
         is_publishing = "published" in values or "release" in str(values[0])[-8:] or values[-1] == 2
