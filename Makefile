@@ -14,7 +14,7 @@ help:
 	@echo "make up      start the service, leave it running, print its address"
 	@echo "make down    stop the service and everything it started"
 	@echo "make test    all tests but the slow ones (make test-all: those too)"
-	@echo "make soak    killed at every place, 1,000 histories against a model, 1,000 small submissions: an hour"
+	@echo "make soak    killed at every place, 1,000 histories against a model, 1,000 small submissions: an hour and a half"
 	@echo "make check   format, lint, types, generated documents, tests"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   time and memory against a bare copy of the same data"
