@@ -5,6 +5,7 @@ Exit codes: 0 done, also when there was nothing to do; 1 something failed or is 
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.keys import KeyFault
     from transforms.ledger import Busy, LedgerDamaged
     from transforms.objection_state import ObjectionsLost
+    from transforms.observe import lines_only
     from transforms.receive import ReceiveCrashed
     from transforms.work import StageCrashed
 
@@ -33,8 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
     failed = (ApartFault, BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, ReceiveCrashed, StageCrashed)
     known: tuple[type[Exception], ...] = (*codes, *failed)
     options = parser(__doc__ or "").parse_args(arguments)
+    is_told_in_lines = options.command in ("run", "publish") and options.json
     try:
-        return COMMANDS[options.command](options, Lake.from_environment()) or 0
+        with lines_only() if is_told_in_lines else contextlib.nullcontext():
+            return COMMANDS[options.command](options, Lake.from_environment()) or 0
     except known as error:
         print(error, file=sys.stderr)
         return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
@@ -62,6 +66,7 @@ def status(options: argparse.Namespace, lake: Lake) -> int:
 
 def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
+    from transforms.observe import observing_arrivals
     from transforms.receive import ReceiveCrashed, receive
     from transforms.retire import retire
     from transforms.standard import load
@@ -74,7 +79,8 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     wanted = str(Submission.parse(options.submission)) if options.submission else ""
     crashed = None
     try:
-        counts = receive(standard, lake)
+        with observing_arrivals(lake) as counts:
+            counts |= receive(standard, lake)
     except ReceiveCrashed as fault:  # told when the others have gone through
         crashed, counts = fault, fault.counts
     print(f"receive: {_words(counts)}", flush=True)
