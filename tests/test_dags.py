@@ -55,7 +55,7 @@ def test_imports_only_airflow_sdk_the_plugin_and_inside_tasks_transforms(file):
 
 def test_reading_the_dags_loads_nothing_heavy():
     """The DAG processor reads these files again and again, and every task starts with them."""
-    code = f"import submissions, publish, watch, sys; print(*({HEAVY!r} & set(sys.modules)))"
+    code = f"import submissions, publish, watch, fetch, sys; print(*({HEAVY!r} & set(sys.modules)))"
     path = os.pathsep.join(str(ROOT / part) for part in ("", "plugins", "dags"))
     seen = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
@@ -65,7 +65,7 @@ def test_reading_the_dags_loads_nothing_heavy():
 
 
 def test_each_is_woken_by_an_asset_and_by_a_timer_and_runs_once_at_a_time(dags):
-    assert set(dags) == {"submissions", "publish", "watch"}
+    assert set(dags) == {"submissions", "publish", "watch", "fetch"}
     for dag, asset in (("submissions", "landing"), ("publish", "harmonised")):
         schedule = dags[dag].timetable
         assert [found.name for found in schedule.asset_condition.objects] == [asset]

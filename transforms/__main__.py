@@ -64,6 +64,14 @@ def status(options: argparse.Namespace, lake: Lake) -> int:
     return 0
 
 
+def fetch(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms import fetch as door
+    from transforms.standard import load
+
+    print(_words(door.fetch(load(), lake)))
+    return 0
+
+
 def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
     from transforms.observe import observing_arrivals
@@ -276,24 +284,9 @@ def _words(counts: dict) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in told.items())
 
 
-COMMANDS = {
-    "status": status,
-    "run": run,
-    "publish": publish,
-    "releases": releases,
-    "take-back": take_back,
-    "check": check,
-    "document": document,
-    "demo-data": demo_data,
-    "demo-report": demo_report,
-    "keys": keys,
-    "objections": objections,
-    "postcodes": postcodes,
-    "review": review,
-    "backup": backup,
-    "restore": restore,
-    "verify": verify,
-}
+ALL = (status, fetch, run, publish, releases, take_back, check, document, demo_data, demo_report, keys, objections,
+       postcodes, review, backup, restore, verify)  # fmt: skip
+COMMANDS = {command.__name__.replace("_", "-"): command for command in ALL}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,6 +19,7 @@ def parser(about: str) -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="the same for programs")
     form.add_argument("--prometheus", action="store_true", help="counts in the text form that Prometheus reads")
     form.add_argument("--page", type=Path, metavar="FILE", help="write it as a page, with what is overdue")
+    add("fetch", "Copy finished deliveries from the bucket that ARRIVALS_BUCKET names into landing.")
     run = add("run", "Receive what landed and take it through ingest, validate, feedback and harmonise.")
     run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
     run.add_argument("--all", action="store_true", help="every submission with something to do")

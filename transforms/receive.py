@@ -60,7 +60,7 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
 def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, identity: str) -> str:
     provider, period = folder.parent.parent.name.upper(), folder.parent.name
     try:
-        submission = _submission(standard, provider, period)
+        submission = submission_of(standard, provider, period)
         if not is_open(folder):
             raise Refused("no_files", "a link") if is_linked(folder) else Refused("no_access")
         if is_file(folder / TAKE_BACK):
@@ -90,7 +90,8 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
     return "received"
 
 
-def _submission(standard: Standard, provider: str, period: str) -> Submission:
+def submission_of(standard: Standard, provider: str, period: str) -> Submission:
+    """Which one a delivery is for. Raises Refused."""
     if provider not in standard.providers:
         raise Refused("unknown_provider")
     try:
