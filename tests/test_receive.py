@@ -284,12 +284,14 @@ def test_several_deliveries_at_once_are_numbered_in_the_order_of_their_ready(lak
 def test_the_ledger_repeats_no_name_of_a_provider(lake):
     sent = send(lake, name="Mrs Begum's extract")
     file_of(sent).rename(sent.path / "Begum_1980-01-02.csv")
+    (sent.path / "_READY").touch()
     deliver(lake.path("landing"), "Dr Smith", "for Begum", {"pas_patient": 3})
     receive(load(), lake)
     text = ledger.log_path(lake).read_text()
     assert "Begum" not in text
     assert "Smith" not in text.title()
     assert [entry["provider"] for entry in events(lake, "rejected")] == ["unknown"]
+    assert [entry["provider"] for entry in events(lake, "seen")] == ["ZZ1"]
 
 
 def test_a_link_that_leads_elsewhere_is_no_file(lake, tmp_path):
@@ -298,6 +300,7 @@ def test_a_link_that_leads_elsewhere_is_no_file(lake, tmp_path):
     for number, target in enumerate(["elsewhere.csv", "nothing"]):
         sent = send(lake, name=str(number), faults={"no_files": True})
         (sent.path / "linked.csv").symlink_to(tmp_path / target)
+        (sent.path / "_READY").touch()
     assert receive(load(), lake) == {"received": 1, "unchanged": 0, "rejected": 2}
     assert [entry["reason"] for entry in events(lake, "rejected")] == ["no_files"] * 2
 
