@@ -15,7 +15,7 @@ help:
 	@echo "make down    stop the service and everything it started"
 	@echo "make test    all tests but the slow ones (make test-all: those too)"
 	@echo "make soak    killed at every place, 1,000 histories against a model, 1,000 small submissions: an hour and a half"
-	@echo "make check   format, lint, types, generated documents, tests"
+	@echo "make check   format, lint, types, secrets, lock, generated documents, tests"
 	@echo "make fix     format and repair what can be repaired"
 	@echo "make bench   time and memory against a bare copy of the same data"
 	@echo "make train-linkage   train the linkage model again on invented people"
@@ -56,6 +56,7 @@ check-only: .venv/installed
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m mypy
+	$(PYTHON) scripts/service_audit.py
 	@$(PYTHON) -m transforms document --to .airflow/standard-pages
 
 fix: .venv/installed

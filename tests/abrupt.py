@@ -21,6 +21,7 @@ from tests import lakes
 from tests.lakes import PERIOD
 from tests.synthetic import deliver
 from transforms import abort, follow, ledger, publish, retire, rollback, work
+from transforms.finished import READY
 from transforms.lake import Lake
 from transforms.receive import receive
 from transforms.standard import Standard
@@ -151,8 +152,17 @@ def go_back(standard: Standard, lake: Lake) -> None:
 def copied(lake: Lake, folder: Path) -> Lake:
     """A lake like another, with the same keys."""
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(lake.root, folder, symlinks=True)
-    return Lake(folder, lake.keys)
+    return lay(lake, Lake(folder, lake.keys))
+
+
+def lay(lake: Lake, copy: Lake, stage: str = "") -> Lake:
+    """Copy a lake, or a stage of it, over another. To the file system the files are new: each _READY is put last again, in
+    the order in which they came, and with the times that its sender gave it."""
+    shutil.copytree(lake.path(stage), copy.path(stage), dirs_exist_ok=True, symlinks=True)
+    for ready in sorted(lake.path(stage).rglob(READY), key=lambda path: path.lstat().st_ctime_ns):
+        facts, place = ready.lstat(), copy.path(ready.relative_to(lake.root))
+        os.utime(place, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    return copy
 
 
 def said(lake: Lake) -> dict[str, object]:

@@ -178,12 +178,12 @@ def test_on_a_disk_that_is_really_full(days, tmp_path, kilobytes):
     lake = Lake(tmp_path / "small", days.before[0].keys)
     with abrupt.small_disk(lake.root, kilobytes) as enlarge:
         with pytest.raises((OSError, disk.DiskFault)) as caught:
-            shutil.copytree(days.before[0].root, lake.root, dirs_exist_ok=True, symlinks=True)
+            abrupt.lay(days.before[0], lake)
             lakes.run(days.standard, lake)
         if not isinstance(caught.value, shutil.Error):
             assert "make room" in str(disk.disk_fault(caught.value, lake))
         enlarge(200_000)
-        shutil.copytree(days.before[0].path("landing"), lake.path("landing"), dirs_exist_ok=True)
+        abrupt.lay(days.before[0], lake, "landing")
         lakes.run(days.standard, lake)
         assert work.pending(days.standard, lake) == []
         assert lakes.content(lake) == days.ran
@@ -196,7 +196,7 @@ def test_a_disk_that_is_full_for_who_reads_confined_is_said_and_blames_no_sender
     monkeypatch.setenv("LAKE", str(lake.root))
     monkeypatch.setenv("KEYS", str(lake.keys))
     with abrupt.small_disk(lake.root, 200_000):
-        shutil.copytree(days.before[0].root, lake.root, dirs_exist_ok=True, symlinks=True)
+        abrupt.lay(days.before[0], lake)
         receive(days.standard, lake)
         [*_, before] = ledger.entries(lake)
         with open(lake.root / "filler", "wb", buffering=0) as filling, contextlib.suppress(OSError):
@@ -263,7 +263,7 @@ ASIDE = {
     "national.py": "copyfile open", "issue_files.py": "open", "sent.py": "open", "backup.py": "copy2",
     "parse.py": "open write_text",  # by a process that is confined to a workspace
     "check.py": "copyfile", "demo_data.py": "write_text write_bytes", "remember.py": "unlink open", "review.py": "unlink open",
-    "keys.py": "open", "rotate.py": "open",
+    "keys.py": "open", "rotate.py": "open", "fetch.py": "open",
 }  # fmt: skip
 
 
@@ -288,8 +288,8 @@ def test_every_step_goes_through_the_lake_or_the_ledger_which_name_it(path):
 
 
 @pytest.mark.parametrize(("module", "name"), [("lake", "rename"), ("lake", "remove"), ("lake", "write_text"),
-                                              ("parquet", "copy"), ("sent", "copy_file"), ("ingest", "_copy_file"),
-                                              ("ledger", "append")])  # fmt: skip
+                                              ("parquet", "copy"), ("sent", "copy_file"), ("fetch", "_download"), ("ingest", "_copy_file"),
+                                              ("lineage", "_write"), ("ledger", "append")])  # fmt: skip
 def test_what_they_do_is_named(module, name):
     tree = ast.parse((ROOT / "transforms" / f"{module}.py").read_text(encoding="utf-8"))
     [function] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name]

@@ -31,6 +31,8 @@ def place(path: Path) -> str:
     # A workspace is named first, whatever the folders in it are called.
     at = next((at for at in reversed(starts) if parts[at] == ".work"), starts[-1])
     stage, *rest = parts[at:]
+    if stage == "landing":  # every name below is the sender's
+        return stage
     kept = [part for part in rest[stage in ("provider", "objections") :] if not VARYING.fullmatch(part)]
     if stage == "provider":  # the pages of a period and those of the provider have names of their own
         kept = kept[-1:] if len(rest) != 2 else ["provider.html"]

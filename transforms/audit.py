@@ -5,11 +5,20 @@ Promise: Great Expectations judges every contract on the built tables before any
 
 import duckdb
 
+from transforms import ledger
+from transforms.lake import Lake
 from transforms.standard import Standard
 
 
 class ContractBroken(Exception):
     """A built release is not what consumers may expect: the last good one stays. The command line ends with code 12."""
+
+
+def record_failure(lake: Lake, fingerprint: str) -> None:
+    """A line of the ledger, once for what is tried again and again and stays as it is."""
+    told = [e for e in ledger.entries(lake) if e["event"] in ("audit_failed", "published", "rolled_back")]
+    if not told or (told[-1]["event"], told[-1].get("fingerprint")) != ("audit_failed", fingerprint):
+        ledger.append(lake, "audit_failed", fingerprint=fingerprint)
 
 
 def audit(con: duckdb.DuckDBPyConnection, standard: Standard, schema: str = "") -> int:

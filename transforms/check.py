@@ -22,9 +22,10 @@ from transforms.apart import Unreadable, apart
 from transforms.arrivals import Arrival, read_state
 from transforms.disk import disk_fault
 from transforms.faults import Row, nearest, one_of
+from transforms.finished import READY
 from transforms.ingest import engine_for, ingest
 from transforms.lake import Lake, Submission, UsageError
-from transforms.receive import READY, receive
+from transforms.receive import receive
 from transforms.recognise import columns_of, container, fit, head_of, offered
 from transforms.render import count, per_cent
 from transforms.standard import Layout, Standard

@@ -21,6 +21,7 @@ from transforms.engine import HERE, add_standard, add_table, add_views, connect,
 from transforms.geography import add_geography
 from transforms.lake import Lake, install, remove
 from transforms.maturity import days_after_due, first_received
+from transforms.observe import observed
 from transforms.parquet import copy
 from transforms.resolve import dated_by, declared
 from transforms.rules import Rule
@@ -62,6 +63,7 @@ class Work:
         return found
 
 
+@observed("compare")
 def compare(standard: Standard, lake: Lake) -> dict[str, int]:
     """Compare every provider whose results are not what they would be now. Returns counts.
 

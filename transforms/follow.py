@@ -9,6 +9,7 @@ from transforms.arrivals import read_state
 from transforms.compare import compare, mark, results, stale
 from transforms.disk import disk_fault
 from transforms.lake import Lake, Submission, write_text
+from transforms.observe import observed
 from transforms.publish import release_fingerprint
 from transforms.standard import Standard
 from transforms.work import STAGES, StageCrashed
@@ -19,6 +20,7 @@ def follow(standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:
     return {"compare": compare(standard, lake), "scorecards": refresh(standard, lake)}
 
 
+@observed("scorecards")
 def refresh(standard: Standard, lake: Lake) -> dict[str, int]:
     """The page of each provider's newest submission, and of every other one that was compared, made again where what it
     tells has changed. Returns counts.

@@ -1,8 +1,8 @@
 """What happened, in order, for ever: ledger/log.jsonl.
 
 Promise: a line once written is never changed; each line carries the hash of the one before, so a changed, dropped or
-reordered line is found by `verify`. Events: seen, claimed, accepted, rejected, crashed, superseded, withdrawn,
-published, rolled_back, objection, key. No line holds a patient's value or a provider's file name.
+reordered line is found by `verify`. Events: fetched, seen, claimed, accepted, rejected, crashed, superseded, withdrawn,
+published, audit_failed, rolled_back, objection, key, alerted, alert_ended. No line holds a patient's value or a provider's file name.
 """
 
 import contextlib

@@ -16,7 +16,7 @@ from transforms import changes, document, engine, fingerprint, keys, ledger, obj
 from transforms.abort import reached
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
-from transforms.audit import audit
+from transforms.audit import ContractBroken, audit, record_failure
 from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
@@ -32,6 +32,7 @@ from transforms.maturity import first_received
 from transforms.measure import measure
 from transforms.metrics import described
 from transforms.objecting import add_objecting, objecting_fingerprint
+from transforms.observe import observed
 from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
@@ -110,6 +111,7 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
 
 
+@observed("publish")
 def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, Any]:
     """Link and make a release if anything changed. Returns {"release": number or None, ...counts}. After a roll back only who
     `is_asked` for it goes forward again; by itself the service just leaves out who objects by now.
@@ -137,7 +139,11 @@ def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, 
         number = release.next_number(lake)
         with lake.workspace() as work:
             built = work / "release"
-            facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
+            try:
+                facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
+            except ContractBroken:
+                record_failure(lake, mark)
+                raise
             keep = int(standard.settings["publishing"]["keep_releases"])
             about = {"fingerprint": mark, "standard": standard.version, "removed": removed, "objecting": who}
             release.install_release(lake, built, number, about, keep)

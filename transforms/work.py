@@ -18,6 +18,7 @@ from transforms.feedback import feedback, owed
 from transforms.harmonise import harmonise
 from transforms.ingest import bronze_file, bronze_fingerprint, ingest
 from transforms.lake import Lake, Submission
+from transforms.observe import observing
 from transforms.ours import line_of_ours
 from transforms.standard import Standard
 from transforms.validate import is_fresh, validate
@@ -119,7 +120,8 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
         if stage != "ingest" and _must_wait(lake, submission):
             continue
         try:
-            counts = STAGES[stage](submission, standard, lake)
+            with observing(lake, stage, submission) as counts:
+                counts |= STAGES[stage](submission, standard, lake)
         except ledger.Busy:
             totals["busy"] += 1
             continue
