@@ -40,7 +40,7 @@ from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
 from transforms.trend import trend
-from transforms.withdraw import withdraw
+from transforms.withdraw import NOTICE, withdraw
 from transforms.work import pending
 
 CODE = (
@@ -70,6 +70,7 @@ CODE = (
     *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
+PATIENCE_WITH_FIRST = timedelta(minutes=30)  # while somebody waits for their first answer: a release takes their time
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
 MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
@@ -92,7 +93,8 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
 def is_due(standard: Standard, lake: Lake) -> bool:
     """Whether something has changed since the last release, and the work that is under way is through.
 
-    A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them.
+    A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them. Patience begins with
+    the first that the release is without; where its mart was withdrawn nobody can read, and there is less of it.
     """
     release.settle(lake)
     if rollback.held(lake):
@@ -105,10 +107,14 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     made = release.current_manifest(lake)
     if made.get("fingerprint") == release_fingerprint(standard, lake):
         return False
-    if not pending(standard, lake):
+    if not (waiting := pending(standard, lake)):
         return True
-    since = made["made_at"] if made else ledger.entries(lake)[0]["at"]
-    return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
+    since, patience = made["made_at"] if made else ledger.entries(lake)[0]["at"], PATIENCE
+    if not lake.path("current", "protected", NOTICE).exists():
+        since = next((e["at"] for e in ledger.entries(lake) if e["event"] == "seen" and e["at"] > since), since)
+        first = {str(s) for s, listed in state.arrivals.items() if all(one.outcome is None for one in listed)}
+        patience = PATIENCE_WITH_FIRST if first & set(waiting) else PATIENCE
+    return datetime.now(UTC) - datetime.fromisoformat(since) > patience
 
 
 @observed("publish")
