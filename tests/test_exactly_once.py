@@ -337,3 +337,18 @@ def test_nothing_is_lost_and_nothing_doubled_in_many_histories(machine):
 def test_nor_where_processes_are_killed_under_the_whole_standard(machine):
     counts = live(machine, KILLED)
     assert counts["histories"] >= KILLED and counts["killed"] >= (50 if SOAK else 5)
+
+
+@pytest.mark.parametrize("at", ["appended: rejected", "removed: validated/patient", "remove: harmonised/patient"])
+@pytest.mark.parametrize("machine", [False], indirect=True)
+def test_what_a_changed_standard_rejects_counts_no_more_wherever_it_was_cut_off(machine, at):
+    history = machine()
+    history.send("ZZ1", "2026-09", {"pas_patient": 2, "sus_outpatient": 2})
+    history.publish()
+    history.change_standard()
+    history._run(at)
+    assert history.counts["killed"] == 1
+    assert not list(history.lake.path("validated").rglob("*.parquet"))
+    assert sorted(path.name for path in history.lake.path("quarantine").rglob("*.parquet")) == [
+        "0001-sus_outpatient.parquet"
+    ]

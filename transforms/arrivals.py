@@ -59,7 +59,9 @@ class State:
     numbers: dict[Submission, int] = field(default_factory=dict)
     n_files: int = 0
     crashed: dict[Submission, list[dict]] = field(default_factory=dict)
-    undone: set[Submission] = field(default_factory=set)  # accepted, and not said to be harmonised since
+    undone: set[Submission] = field(
+        default_factory=set
+    )  # what counts has changed, and it was not said to be harmonised since
     releases: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
 
@@ -119,7 +121,8 @@ def _fold(state: State, listed: list[ledger.Entry]) -> None:
             reason, detail = entry.get("reason", ""), entry.get("detail", "")
             arrivals[position] = replace(known, outcome=event, reason=reason, detail=detail)
             state.crashed.pop(submission, None)
-            if event == "accepted":
+            # Also what counted and does no more, by a standard that has changed: what was made of it has to go.
+            if "accepted" in (event, known.outcome):
                 state.undone.add(submission)
         elif event == "crashed":
             state.crashed[submission] = [*state.crashed.get(submission, []), entry]
