@@ -25,11 +25,7 @@ def burst(folder: Path, n_submissions: int) -> dict[str, float]:
     lake = Lake(folder / "lake", folder / "keys").prepare()
     os.environ |= {"LAKE": str(lake.root), "KEYS": str(lake.keys)}
     keys.initialise(lake)
-    senders = [code for code, row in load().providers.items() if LAYOUT in row["layouts"].split()]
-    for number in range(n_submissions):
-        which, month = number % len(senders), LAST - number // len(senders)
-        period = f"{month // 12}-{month % 12 + 1:02d}"
-        deliver(lake.path("landing"), senders[which], period, {LAYOUT: ROWS}, first_person=which * ROWS)
+    send(lake.path("landing"), n_submissions)
     began = time.monotonic()
     assert main(["run", "--all"]) == 0
     ran = time.monotonic()
@@ -40,6 +36,15 @@ def burst(folder: Path, n_submissions: int) -> dict[str, float]:
         "processor": time.process_time(),
         "megabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
+
+
+def send(folder: Path, n_submissions: int) -> None:
+    """Write deliveries of ROWS rows into a folder like landing."""
+    senders = [code for code, row in load().providers.items() if LAYOUT in row["layouts"].split()]
+    for number in range(n_submissions):
+        which, month = number % len(senders), LAST - number // len(senders)
+        period = f"{month // 12}-{month % 12 + 1:02d}"
+        deliver(folder, senders[which], period, {LAYOUT: ROWS}, first_person=which * ROWS)
 
 
 if __name__ == "__main__":

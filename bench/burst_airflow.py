@@ -19,14 +19,12 @@ from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
-from tests.synthetic import deliver
+from bench.burst import ROWS, send
 from transforms import keys, ledger
 from transforms.lake import Lake
-from transforms.standard import load
 
 ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / "scripts" / "airflow_service.py"
-LAYOUT, ROWS, LAST = "emis_patient", 200, 2026 * 12 + 8  # September, counted in months
 ASKED = ("/", "/api/v2/dags", "/api/v2/dags/submissions/dagRuns", "/api/v2/monitor/health")
 
 
@@ -34,7 +32,7 @@ def burst(folder: Path, n_submissions: int, longest: float) -> dict[str, float]:
     """Returns seconds to the last line of the ledger of each kind, and of requests; gives up after `longest` seconds."""
     lake = Lake(folder / "lake", folder / "keys").prepare()
     keys.initialise(lake)
-    write(lake, folder / "sender", n_submissions)
+    send(folder / "sender", n_submissions)
     environment = {
         "LAKE": str(lake.root),
         "KEYS": str(lake.keys),
@@ -61,14 +59,6 @@ def burst(folder: Path, n_submissions: int, longest: float) -> dict[str, float]:
     ordered = sorted(answers)
     found |= {"requests": len(ordered), "request, median": statistics.median(ordered), "request, longest": ordered[-1]}
     return found | {"request, 95 of 100": ordered[int(len(ordered) * 0.95)]}
-
-
-def write(lake: Lake, folder: Path, n_submissions: int) -> None:
-    senders = [code for code, row in load().providers.items() if LAYOUT in row["layouts"].split()]
-    for number in range(n_submissions):
-        which, month = number % len(senders), LAST - number // len(senders)
-        period = f"{month // 12}-{month % 12 + 1:02d}"
-        deliver(folder, senders[which], period, {LAYOUT: ROWS}, first_person=which * ROWS)
 
 
 def service(word: str, environment: dict[str, str]) -> str:

@@ -14,9 +14,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from transforms.lake import Lake
 
-Marks = dict[
-    tuple[str, ...], int
-]  # (provider, period, folder) -> when its _READY was put there, as our file system says
+Marks = dict[tuple[str, ...], int]  # (provider, period, folder) -> when its _READY was put there, by our file system
 
 
 def marked(lake: Lake) -> Marks:

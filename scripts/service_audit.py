@@ -58,13 +58,10 @@ def main() -> int:
     known = {(path, digest) for path, digests in json.loads(SECRETS_KNOWN.read_text()).items() for digest in digests}
     paths, lock = committed(), (ROOT / "requirements.lock").read_text(encoding="utf-8")
     suspected = [one for one in secrets(paths) if (one[0], one[3]) not in known]
-    faults = [f"{path}:{line}: {kind}" for path, line, kind, _ in suspected] + lock_faults(lock)
+    wrong = lock_faults(lock)
+    faults = [f"{path}:{line}: {kind}" for path, line, kind, _ in suspected] + wrong
     print(f"secrets: {len(paths)} files looked at, {len(suspected)} suspected")
-    print(
-        f"lock: {len(LOCK.findall(lock))} packages, each one version with hashes"
-        if not lock_faults(lock)
-        else "lock: see below"
-    )
+    print("lock: see below" if wrong else f"lock: {len(LOCK.findall(lock))} packages, each one version with hashes")
     print("advisories: NOT CHECKED; no advisory service is asked, so nothing is said of known weaknesses of packages")
     for fault in faults:
         print(fault, file=sys.stderr)

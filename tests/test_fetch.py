@@ -306,6 +306,13 @@ def left(lake: Lake) -> list[Path]:
     return [*lake.path("landing").rglob("*"), *lake.path(".work").iterdir()]
 
 
+def it_is_fetched_the_next_time(standard, lake: Lake, between, data: bytes) -> None:
+    between.hurt = ""
+    assert door.fetch(standard, lake) == NOTHING | {"fetched": 1}
+    receive.receive(standard, lake)
+    assert received(lake) == [hashlib.sha256(data).hexdigest()]
+
+
 @pytest.mark.parametrize("hurt", ["cuts", "refuses"])
 def test_what_breaks_on_the_way_leaves_nothing_half_and_is_fetched_the_next_time(standard, lake, store, between, hurt):
     data = send(store, lake)
@@ -314,10 +321,7 @@ def test_what_breaks_on_the_way_leaves_nothing_half_and_is_fetched_the_next_time
         door.fetch(standard, lake)
     assert "patients" not in str(failed.value) and failed.value.counts == NOTHING
     assert left(lake) == [] and events(lake, "fetched", "rejected") == []
-    between.hurt = ""
-    assert door.fetch(standard, lake) == NOTHING | {"fetched": 1}
-    receive.receive(standard, lake)
-    assert received(lake) == [hashlib.sha256(data).hexdigest()]
+    it_is_fetched_the_next_time(standard, lake, between, data)
 
 
 def test_a_killed_fetch_leaves_nothing_half(standard, lake, store, between):
@@ -328,10 +332,7 @@ def test_a_killed_fetch_leaves_nothing_half(standard, lake, store, between):
     os.kill(child.pid, signal.SIGKILL)
     child.wait()
     assert list(lake.path("landing").rglob("*")) == [] and events(lake, "fetched") == []
-    between.hurt = ""
-    assert door.fetch(standard, lake) == NOTHING | {"fetched": 1}
-    receive.receive(standard, lake)
-    assert received(lake) == [hashlib.sha256(data).hexdigest()]
+    it_is_fetched_the_next_time(standard, lake, between, data)
 
 
 def test_cut_off_at_every_place_and_run_again_it_came_once(standard, lake, store, tmp_path):

@@ -108,23 +108,21 @@ def piece_by_piece(file: Path, data: bytes):
 
 def renamed_when_whole(file: Path, data: bytes):
     """As MESH clients do: under another name, and the control file, here _READY, after it."""
-    other = file.with_name(f"{file.name}.tmp")
-    other.write_bytes(data[: len(data) // 2])
-    yield
-    other.write_bytes(data)
-    yield
-    os.utime(other, (LONG_AGO, LONG_AGO))
-    later()
-    other.rename(file)
-    yield
+    return from_beside(file, data, file.with_name(f"{file.name}.tmp"), LONG_AGO)
 
 
 def hidden_until_whole(file: Path, data: bytes):
     """As rsync does."""
-    other = file.with_name(f".{file.name}.Xq3")
+    return from_beside(file, data, file.with_name(f".{file.name}.Xq3"), None)
+
+
+def from_beside(file: Path, data: bytes, other: Path, at: float | None):
     other.write_bytes(data[: len(data) // 2])
     yield
     other.write_bytes(data)
+    yield
+    if at is not None:
+        os.utime(other, (at, at))
     later()
     other.rename(file)
     yield

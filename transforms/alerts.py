@@ -11,7 +11,8 @@ import os
 import shutil
 
 from transforms import ledger
-from transforms.arrivals import State, read_state
+from transforms.arrivals import read_state
+from transforms.audit import failed_last
 from transforms.lake import Lake
 from transforms.operations import overdue
 from transforms.receive import today
@@ -37,7 +38,7 @@ def standing(standard: Standard, lake: Lake) -> list[Alert]:
             found.append(
                 _alert("crashed", str(submission), f"{crash['stage']}: {crash['error']}, since line {crash['no']}")
             )
-    return found + _refused(standard, lake, state) + _audit(lake) + _disk(lake)
+    return found + _refused(lake) + _audit(lake) + _disk(lake)
 
 
 def news(standard: Standard, lake: Lake) -> tuple[list[Alert], list[Alert]]:
@@ -73,7 +74,7 @@ def _told(entries: list[ledger.Entry]) -> dict[tuple[str, str], Alert]:
     return found
 
 
-def _refused(standard: Standard, lake: Lake, state: State) -> list[Alert]:
+def _refused(lake: Lake) -> list[Alert]:
     """The last delivery of a submission was refused at the door. What names no provider that is known is told of by number,
     since the next is another's."""
     found: dict[str, Alert] = {}
@@ -90,10 +91,10 @@ def _refused(standard: Standard, lake: Lake, state: State) -> list[Alert]:
 
 def _audit(lake: Lake) -> list[Alert]:
     """The newest thing that publishing came to was a release that consumers may not have."""
-    told = [e for e in ledger.entries(lake) if e["event"] in ("audit_failed", "published", "rolled_back")]
-    if not told or told[-1]["event"] != "audit_failed":
-        return []
-    return [_alert("audit", "", f"a release did not pass and the last good one stays, line {told[-1]['no']}")]
+    last = failed_last(lake)
+    return (
+        [_alert("audit", "", f"a release did not pass and the last good one stays, line {last['no']}")] if last else []
+    )
 
 
 def _disk(lake: Lake) -> list[Alert]:

@@ -59,9 +59,7 @@ class State:
     numbers: dict[Submission, int] = field(default_factory=dict)
     n_files: int = 0
     crashed: dict[Submission, list[dict]] = field(default_factory=dict)
-    undone: set[Submission] = field(
-        default_factory=set
-    )  # what counts has changed, and it was not said to be harmonised since
+    undone: set[Submission] = field(default_factory=set)  # other content counts than what was said to be harmonised
     releases: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
 
@@ -87,9 +85,10 @@ def read_state(lake: Lake) -> State:
     known, state = _folded[0] if _folded else ([], State())
     if not known or len(listed) < len(known) or listed[len(known) - 1] is not known[-1]:
         known, state = [], State()
-    state = state.copy()
-    _fold(state, listed[len(known) :])
-    _folded[:] = [(listed, state)]
+    if new := listed[len(known) :]:
+        state = state.copy()
+        _fold(state, new)
+        _folded[:] = [(listed, state)]
     return state.copy()
 
 

@@ -9,16 +9,25 @@ from transforms import ledger
 from transforms.lake import Lake
 from transforms.standard import Standard
 
+FAILED = "audit_failed"
+
 
 class ContractBroken(Exception):
     """A built release is not what consumers may expect: the last good one stays. The command line ends with code 12."""
 
 
+def failed_last(lake: Lake) -> ledger.Entry | None:
+    """The line that says that the newest release that was built may not be read, unless one was since."""
+    told = (e for e in reversed(ledger.entries(lake)) if e["event"] in (FAILED, "published", "rolled_back"))
+    last = next(told, None)
+    return last if last and last["event"] == FAILED else None
+
+
 def record_failure(lake: Lake, fingerprint: str) -> None:
     """A line of the ledger, once for what is tried again and again and stays as it is."""
-    told = [e for e in ledger.entries(lake) if e["event"] in ("audit_failed", "published", "rolled_back")]
-    if not told or (told[-1]["event"], told[-1].get("fingerprint")) != ("audit_failed", fingerprint):
-        ledger.append(lake, "audit_failed", fingerprint=fingerprint)
+    last = failed_last(lake)
+    if not last or last["fingerprint"] != fingerprint:
+        ledger.append(lake, FAILED, fingerprint=fingerprint)
 
 
 def audit(con: duckdb.DuckDBPyConnection, standard: Standard, schema: str = "") -> int:

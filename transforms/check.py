@@ -20,7 +20,7 @@ from transforms import keys, parse, scorecard
 from transforms.advise import Values, advise, plain
 from transforms.apart import Unreadable, apart
 from transforms.arrivals import Arrival, read_state
-from transforms.disk import disk_fault
+from transforms.disk import stop_if_full
 from transforms.faults import Row, nearest, one_of
 from transforms.finished import READY
 from transforms.ingest import engine_for, ingest
@@ -61,8 +61,7 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
         try:
             lines += _judge(file, standard, best, share, lake)
         except Exception as error:
-            if fault := disk_fault(error, lake):  # of this one: it is not where the service's own lake is
-                raise fault from None
+            stop_if_full(error, lake)  # this one: it is not where the service's own lake is
             raise
     return "\n".join(lines) + "\n"
 

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 from transforms import engine, fingerprint, ledger
 from transforms.arrivals import Arrival, State, read_state
 from transforms.beside import Held, judge_beside
-from transforms.disk import disk_fault
+from transforms.disk import stop_if_full
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography
 from transforms.lake import Lake, install, remove
@@ -83,8 +83,7 @@ def compare(standard: Standard, lake: Lake) -> dict[str, int]:
             try:
                 counts["issues"] += _compare_one(con, standard, lake, one)
             except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
-                if fault := disk_fault(error, lake):
-                    raise fault from None  # but a full disk stops them all, and is nobody's fault
+                stop_if_full(error, lake)
                 crashed.append(f"{one.provider} ({type(error).__name__})")
                 continue
             counts["compared"] += 1

@@ -36,6 +36,12 @@ def number_of(error: BaseException) -> int | None:
     return None
 
 
+def stop_if_full(error: BaseException, lake: Lake) -> None:
+    """Where one submission's trouble must not stop its neighbours: a full disk stops them all. Raises DiskFault."""
+    if fault := disk_fault(error, lake):
+        raise fault from None
+
+
 def disk_fault(error: BaseException, lake: Lake) -> DiskFault | None:
     """The message for whoever runs the service, when an error is a fault of the disk. It repeats nothing of the error."""
     chain = []

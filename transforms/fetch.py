@@ -23,7 +23,7 @@ from transforms.disk import number_of
 from transforms.finished import QUIET, READY, TAKE_BACK, drop_id, is_known, is_over
 from transforms.lake import Lake, discard, fsync, rename
 from transforms.observe import observed
-from transforms.receive import ReceiveCrashed, manifest_of, submission_of
+from transforms.receive import ReceiveCrashed, manifest_of, repeatable, submission_of
 from transforms.sent import CHUNK, Refused
 from transforms.standard import Standard
 
@@ -85,7 +85,7 @@ def _identity(source: Bucket, offer: Offer) -> str:
 
 def _one(standard: Standard, lake: Lake, source: Bucket, offer: Offer, identity: str) -> str:
     """Fetch one, or refuse it. Returns what became of it."""
-    provider, period = (*(part for part in offer.place[:2]), "")[:2]
+    provider, period = (*offer.place[:2], "")[:2]
     provider, is_abandoned = provider.upper(), is_over(offer.last.timestamp())
     is_finished = bool(offer.item(READY) or offer.item(TAKE_BACK))
     try:
@@ -102,8 +102,7 @@ def _one(standard: Standard, lake: Lake, source: Bucket, offer: Offer, identity:
     except Refused as refused:
         if refused.reason == "ready_is_older" and not is_abandoned:
             return "unfinished"
-        named = provider if provider in standard.providers else "unknown"
-        period = period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown"
+        named, period = repeatable(standard, provider, period)
         about = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
         ledger.append(lake, "rejected", drop_id=identity, fetch_id=identity, **about)
         return "rejected"

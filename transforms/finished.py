@@ -80,12 +80,12 @@ def waiting(lake: Lake, known: Container[str]) -> list[tuple[Path, str]]:
         with contextlib.suppress(FileNotFoundError):  # a provider may tidy up while we look
             if not folder.is_dir() or (is_open(folder) and not any(folder.iterdir())):
                 continue
-            ready, last = folder, folder.lstat().st_ctime
-            if is_open(folder):
-                ready = next((folder / name for name in (READY, TAKE_BACK) if is_file(folder / name)), folder)
-                last = max(f.lstat().st_ctime for f in folder.iterdir())
-            if ready == folder and not is_over(last):
-                continue
+            is_inside = is_open(folder)
+            marks = (folder / name for name in (READY, TAKE_BACK) if is_inside and is_file(folder / name))
+            if (ready := next(marks, folder)) == folder:
+                parts = folder.iterdir() if is_inside else iter([folder])
+                if not is_over(max(path.lstat().st_ctime for path in parts)):
+                    continue
             if not is_known(folder, identity := drop_id(folder), known) and may_be_read(folder):
                 place = (folder.parent.parent.name, folder.parent.name)
                 found.append((place, ready.lstat().st_ctime_ns, folder, identity))

@@ -7,7 +7,7 @@ be done again, and where nothing has changed nothing is done.
 from transforms import fingerprint, ledger, release
 from transforms.arrivals import read_state
 from transforms.compare import compare, mark, results, stale
-from transforms.disk import disk_fault
+from transforms.disk import stop_if_full
 from transforms.lake import Lake, Submission, write_text
 from transforms.observe import observed
 from transforms.publish import release_fingerprint
@@ -38,8 +38,7 @@ def refresh(standard: Standard, lake: Lake) -> dict[str, int]:
         except ledger.Busy:
             counts["busy"] += 1
         except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
-            if fault := disk_fault(error, lake):
-                raise fault from None  # but a full disk stops them all, and is nobody's fault
+            stop_if_full(error, lake)
             crashed.append(f"{submission} ({type(error).__name__})")
     if crashed:
         raise StageCrashed(f"scorecards failed for {', '.join(crashed)}")

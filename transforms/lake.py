@@ -16,6 +16,7 @@ from pathlib import Path
 
 from transforms.abort import reached
 
+WORKSPACE = 32  # letters of a workspace's name: a uuid's
 IDENTIFIABLE = (
     "landing",
     "received",
@@ -119,7 +120,7 @@ class Lake:
         n_left = 0
         with contextlib.suppress(BlockingIOError), _held(self.path(".work"), fcntl.LOCK_EX | fcntl.LOCK_NB):
             for folder in self.path(".work").iterdir():
-                if len(folder.name) == len(uuid.uuid4().hex):
+                if len(folder.name) == WORKSPACE:
                     with contextlib.suppress(BlockingIOError), _held(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
                         shutil.rmtree(folder, ignore_errors=True)
                         n_left += 1

@@ -105,13 +105,11 @@ def _files(lake: Lake, part: str, submission: Submission) -> Iterator[Contents]:
     newest = {(p.parts[-4], p.stem.partition("-")[2] or p.stem): p for p in sorted(lake.path(part).glob(place))}
     for (table, layout), path in sorted(newest.items()):
         named = f"{part}/{submission}/{layout}" + ("" if table in (layout, layout.split("-")[-1]) else f"/{table}")
-        is_of_rules = (part, table) == ("results", "rule_result")
-        verdicts = (
-            tuple(pq.read_table(path, columns=["rule", "checked", "failed", "is_met"]).to_pylist())
-            if is_of_rules
-            else ()
-        )
-        yield _of([path], named, verdicts)
+        listed: list[dict[str, Any]] = []
+        if (part, table) == ("results", "rule_result"):
+            listed = pq.read_table(path, columns=["rule", "checked", "failed", "is_met"]).to_pylist()
+        n_rows, n_bytes = pq.read_metadata(path).num_rows, path.stat().st_size
+        yield Contents(named, n_rows, n_bytes, 1, verdicts=tuple(listed))
 
 
 def _tables(lake: Lake, part: str) -> Iterator[Contents]:
@@ -121,11 +119,6 @@ def _tables(lake: Lake, part: str) -> Iterator[Contents]:
         found.setdefault(path.relative_to(lake.path(part)).parts[0].removesuffix(".parquet"), []).append(path)
     for table, paths in sorted(found.items()):
         yield Contents(f"{part}/{table}", None, sum(path.stat().st_size for path in paths), len(paths))
-
-
-def _of(paths: list[Path], name: str, verdicts: tuple[dict[str, Any], ...]) -> Contents:
-    rows = sum(pq.read_metadata(path).num_rows for path in paths)
-    return Contents(name, rows, sum(path.stat().st_size for path in paths), len(paths), verdicts=verdicts)
 
 
 def _release(lake: Lake) -> Iterator[Contents]:

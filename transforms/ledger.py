@@ -32,8 +32,8 @@ class LedgerDamaged(Exception):
     """The chain of hashes does not hold: the message names the first line that is wrong."""
 
 
-_parsed: dict[Path, tuple[bytes, list[Entry]]] = {}  # the log as it was when it was last read, and its lines
-_looked: dict[Path, tuple[int, ...]] = {}  # which file that was, how long, and when it was changed
+Looks = tuple[int, ...]  # which file it is, how long, and when it was changed
+_parsed: dict[Path, tuple[Looks, bytes, list[Entry]]] = {}  # the log as it was when it was last read, and its lines
 TAIL = 1 << 16  # more than the longest line is likely to have
 
 
@@ -71,11 +71,11 @@ def entries(lake: Lake) -> list[Entry]:
     except FileNotFoundError:
         return []
     looks = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-    if _looked.get(path) == looks:
-        return list(_parsed[path][1])
+    known_looks, known, found = _parsed.get(path, ((), b"", []))
+    if known_looks == looks:
+        return list(found)
     text = path.read_bytes()
     text = text[: text.rfind(b"\n") + 1]
-    known, found = _parsed.get(path, (b"", []))
     if not text.startswith(known):
         known, found = b"", []
     found = list(found)
@@ -85,9 +85,7 @@ def entries(lake: Lake) -> list[Entry]:
         except ValueError:
             raise LedgerDamaged(f"ledger/log.jsonl line {number} is not a line of ours") from None
     _parsed.clear()  # of one lake: a process works on one
-    _looked.clear()
-    _parsed[path] = (text, found)
-    _looked[path] = looks  # from before it was read: what came meanwhile is read again
+    _parsed[path] = (looks, text, found)  # its looks are from before it was read: what came meanwhile is read again
     return list(found)
 
 
@@ -140,7 +138,7 @@ def _write_line(handle: io.FileIO, whole: int, line: bytes) -> None:
 def verify(lake: Lake) -> int:
     """Follow the chain to its end. Returns the number of lines; raises LedgerDamaged at the first that is wrong."""
     previous = FIRST
-    _looked.clear()  # what was changed without a trace in the folder is found too
+    _parsed.clear()  # what was changed without a trace in the folder is found too
     listed = entries(lake)
     for number, entry in enumerate(listed, start=1):
         if entry.get("no") != number or entry.get("previous") != previous or entry.get("hash") != digest(entry):

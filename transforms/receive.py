@@ -76,9 +76,7 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
             if not is_over(last):
                 return "unfinished"
             identity = as_unfinished(identity)
-        # A folder's name is the provider's own text: it is repeated only when it is a known code or a period.
-        named = provider if provider in standard.providers else "unknown"
-        period = period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown"
+        named, period = repeatable(standard, provider, period)
         why = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
         ledger.append(lake, "rejected", drop_id=identity, **why)
         return "rejected"
@@ -92,6 +90,14 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
     opt_out = {"opt_out_applied_on": manifest["opt_out_applied_on"]} if manifest.get("opt_out_applied_on") else {}
     ledger.append(lake, "seen", **facts, arrival=number, delivery_id=delivery_id, files=files, **opt_out)
     return "received"
+
+
+def repeatable(standard: Standard, provider: str, period: str) -> tuple[str, str]:
+    """A folder's name is the sender's own text: it is repeated only where it is a known code, or a period."""
+    return (
+        provider if provider in standard.providers else "unknown",
+        period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown",
+    )
 
 
 def submission_of(standard: Standard, provider: str, period: str) -> Submission:

@@ -1,7 +1,6 @@
 """Where everything stands, for a person and for a program: counts and codes, never a value."""
 
 import os
-import re
 from collections import Counter
 from typing import Any
 
@@ -15,6 +14,7 @@ from transforms.objection_state import REFUSED, permitted_now
 from transforms.objection_state import read_state as read_objections
 from transforms.objections import overtaken as overtaken_lists
 from transforms.objections import waiting as waiting_lists
+from transforms.receive import repeatable
 from transforms.standard import Standard
 from transforms.work import pending, waits_for_person
 
@@ -71,15 +71,11 @@ def unfinished(lake: Lake) -> int:
 
 def newer_than_ready(standard: Standard, lake: Lake, state: State) -> list[dict[str, Any]]:
     """Deliveries that are not taken in because files in them are newer than _READY: provider, period, hours since the last
-    change. A folder's name is the sender's own text: it is repeated only where it is known."""
+    change."""
     found = []
     for folder, seconds in overtaken(lake, state.drops):
-        provider, period = folder.parent.parent.name.upper(), folder.parent.name
-        named = provider if provider in standard.providers else "unknown"
-        is_period = re.fullmatch(r"\d{4}-\d{2}", period)
-        found.append(
-            {"provider": named, "period": period if is_period else "unknown", "hours": round(seconds / 3600, 1)}
-        )
+        provider, period = repeatable(standard, folder.parent.parent.name.upper(), folder.parent.name)
+        found.append({"provider": provider, "period": period, "hours": round(seconds / 3600, 1)})
     return found
 
 

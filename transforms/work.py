@@ -12,7 +12,7 @@ from typing import Any
 from transforms import harmonise as harmonise_stage
 from transforms import ledger
 from transforms.arrivals import State, read_state
-from transforms.disk import disk_fault
+from transforms.disk import stop_if_full
 from transforms.engine import fingerprint_of
 from transforms.feedback import feedback, owed
 from transforms.harmonise import harmonise
@@ -126,8 +126,7 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
             totals["busy"] += 1
             continue
         except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
-            if fault := disk_fault(error, lake):
-                raise fault from None  # but a full disk stops them all, and is nobody's fault
+            stop_if_full(error, lake)
             crashed.append(f"{name} ({type(error).__name__})")
             _record_crash(lake, submission, stage, error)
             continue
