@@ -44,6 +44,7 @@ def work_on(stage: str, names: list[str]) -> dict[str, Any]:
 def receive() -> list[list[str]]:
     """Copy finished deliveries out of landing, enter them in the ledger, and hand out what is not done, in chunks."""
     from transforms.lake import Lake
+    from transforms.observe import observing_arrivals
     from transforms.receive import ReceiveCrashed, receive
     from transforms.retire import retire
     from transforms.standard import load
@@ -52,7 +53,9 @@ def receive() -> list[list[str]]:
 
     standard, lake = load(), Lake.from_environment()
     try:
-        print(receive(standard, lake))
+        with observing_arrivals(lake) as counts:
+            counts |= receive(standard, lake)
+        print(counts)
     except ReceiveCrashed as fault:  # what waits goes first; with nothing to do the next run is red
         if not chunks(standard, lake):
             raise

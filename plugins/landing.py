@@ -14,30 +14,38 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
 from transforms.lake import Lake
 
-Marks = dict[tuple[str, ...], int]  # (provider, period, folder) -> time of its _READY
+Marks = dict[tuple[str, ...], int]  # (provider, period, folder) -> when its _READY was put there, by our file system
 
 
-def finished(lake: Lake) -> Marks:
-    """Every delivery that has its _READY, or takes a submission back, with the time of that file: one dropped again is new."""
+def marked(lake: Lake) -> Marks:
+    """Every delivery that has its _READY, or takes a submission back, with the time of that file: one sent again is new."""
     marks = {}
     for ready in (path for name in ("_READY", "_WITHDRAW") for path in lake.path("landing").glob(f"*/*/*/{name}")):
         try:
-            marks[ready.parts[-4:-1]] = ready.lstat().st_mtime_ns
+            marks[ready.parts[-4:-1]] = ready.lstat().st_ctime_ns
         except OSError:  # taken back between listing and looking, or not to be looked at
             continue
     return marks
 
 
+def readable(lake: Lake, marks: Marks) -> Marks:
+    """Those that need no more waiting for: see transforms/finished.py."""
+    from transforms.finished import may_be_read
+
+    return {delivery: at for delivery, at in marks.items() if may_be_read(lake.path("landing", *delivery))}
+
+
 def unknown(lake: Lake, marks: Marks) -> Marks:
     """Those that the ledger has no outcome for."""
     from transforms.arrivals import read_state
-    from transforms.receive import drop_id
+    from transforms.finished import drop_id, is_known
 
     found = {}
     known = read_state(lake).drops
     for delivery, at in marks.items():
+        folder = lake.path("landing", *delivery)
         with contextlib.suppress(OSError):
-            if drop_id(lake.path("landing", *delivery)) not in known:
+            if not is_known(folder, drop_id(folder), known):
                 found[delivery] = at
     return found
 
@@ -64,9 +72,10 @@ class LandingTrigger(BaseEventTrigger):
         lake = Lake.from_environment()
         known: Marks = {}
         while True:
-            marks = await asyncio.to_thread(finished, lake)
-            changed = {delivery: at for delivery, at in marks.items() if known.get(delivery) != at}
+            marks = await asyncio.to_thread(marked, lake)
+            waiting = {delivery: at for delivery, at in marks.items() if known.get(delivery) != at}
+            changed = await asyncio.to_thread(readable, lake, waiting)
             if changed and (arrived := await asyncio.to_thread(unknown, lake, changed)):
                 yield TriggerEvent({"n_deliveries": len(arrived), "submissions": submissions(arrived)[:20]})
-            known = marks
+            known = {delivery: at for delivery, at in marks.items() if delivery in changed or delivery not in waiting}
             await asyncio.sleep(self.interval)

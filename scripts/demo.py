@@ -17,11 +17,11 @@ os.chdir(ROOT)
 import airflow_service as service  # noqa: E402  beside this file
 
 from transforms.arrivals import read_state  # noqa: E402
+from transforms.finished import waiting  # noqa: E402
 from transforms.follow import is_followed  # noqa: E402
 from transforms.lake import Lake  # noqa: E402
 from transforms.ledger import entries  # noqa: E402
 from transforms.publish import is_due  # noqa: E402
-from transforms.receive import waiting  # noqa: E402
 from transforms.standard import Standard, load  # noqa: E402
 from transforms.work import pending  # noqa: E402
 

@@ -9,6 +9,9 @@ import subprocess
 import time
 from pathlib import Path
 
+from transforms import parse
+from transforms.parquet import copy
+
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -100,6 +103,11 @@ def write_without_end(folder: str) -> None:
     with open(Path(folder) / "large", "wb") as handle:
         while True:
             handle.write(bytes(1 << 24))
+
+
+def engine_writes(folder: str) -> None:
+    query = "select md5(i::text) from range(1000000) as t(i)"
+    copy(parse.Engine(1, "300MB").open(Path(folder), Path(folder)), query, Path(folder) / "large.parquet", "")
 
 
 def nest() -> None:

@@ -19,7 +19,9 @@ import psutil
 import pytest
 
 from tests.listeners import mail_server, web_server
+from tests.scanner import Scanner
 from tests.synthetic import deliver
+from tests.test_scanner import MAY_HOLD, ONE, TWO, plant
 from transforms import ledger
 from transforms.lake import Lake
 
@@ -68,6 +70,8 @@ def listening_addresses(home: Path) -> set[str]:
 def command_line_tables(lake: Lake, beside: Path) -> dict[str, str]:
     """The content hash of every published table, when the command line does the same work in a lake of its own."""
     shutil.copytree(lake.path("landing"), beside / "landing")
+    for ready in beside.glob("landing/*/*/*/_READY"):
+        ready.touch()  # it was not copied last
     environment = {**os.environ, "LAKE": str(beside), "KEYS": str(lake.keys), "PYTHONPATH": str(ROOT)}
     for words in (["run", "--all"], ["publish"]):
         subprocess.run([sys.executable, "-m", "transforms", *words], env=environment, check=True, cwd=ROOT)
@@ -124,6 +128,37 @@ def mailed_about(mailed: list) -> list[tuple[str, str, str]]:
     return found
 
 
+def kept_events(lake: Lake) -> list[dict]:
+    """Events of lineage, of LINEAGE=file."""
+    files = sorted(lake.path("ledger", "lineage").glob("*.jsonl"))
+    return [json.loads(line) for path in files for line in path.read_text().splitlines()]
+
+
+def heard_events(sent_on: list) -> list[dict]:
+    """Events of lineage, as a server was sent them."""
+    return [json.loads(body) for _, body in list(sent_on)]
+
+
+def is_ours(event: dict) -> bool:
+    return event["job"]["namespace"] == "midlands-health-equity-standard"
+
+
+def ended_below(events: list[dict]) -> dict[str, set[str]]:
+    """Stage of ours -> the tasks of Airflow below which it ended well, by the events that it sent; Airflow has its own."""
+    found: dict[str, set[str]] = {}
+    for event in events:
+        if event["eventType"] == "COMPLETE" and is_ours(event):
+            above = event["run"]["facets"]["parent"]["job"]["name"]
+            found.setdefault(event["job"]["name"], set()).add(above)
+    return found
+
+
+TASKS = {"receive": {"submissions.receive"}}
+TASKS |= {stage: {f"submissions.chunk.{stage}"} for stage in ("ingest", "validate", "feedback", "harmonise")}
+TASKS |= {stage: {f"publish.{stage}"} for stage in ("link", "publish", "compare", "scorecards")}
+TASKS["link"].add("publish.publish")  # asks again whether anything changed meanwhile
+
+
 def unreadable_births(_: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """For `deliver`: a column that cannot be read, for which a delivery is rejected."""
     return [row | {"DATE_OF_BIRTH": "last spring"} for row in rows]
@@ -172,20 +207,36 @@ def settings(lake, home, monkeypatch):
 
 
 @pytest.fixture
+def with_lineage(monkeypatch):
+    """What is read and made is written down."""
+    monkeypatch.setenv("LINEAGE", "file")
+
+
+@pytest.fixture
+def sent_on(monkeypatch):
+    """Airflow's own events of lineage, and ours, are sent to a server; what it got."""
+    with web_server() as (said, heard):
+        address = json.loads(said)["host"].removesuffix("/hook")
+        monkeypatch.setenv("LINEAGE", "openlineage")
+        monkeypatch.setenv("AIRFLOW__OPENLINEAGE__TRANSPORT", json.dumps({"type": "http", "url": address}))
+        yield heard
+
+
+@pytest.fixture
 def running(settings):
     """It runs; what `up` printed."""
     return service("up")
 
 
 def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothing(
-    heard, mailed, running, lake, home, tmp_path
+    heard, mailed, with_lineage, running, lake, home, tmp_path
 ):
     assert "http://127.0.0.1:" in running
     assert listening_addresses(home) == {"127.0.0.1"}
 
-    first = deliver(lake.path("landing"), "ZZ1", "2026-08", {"pas_patient": 40, "sus_outpatient": 80})
-    deliver(lake.path("landing"), "ZP001", "2026-08", {"emis_patient": 40, "emis_observation": 60})
-    deliver(lake.path("landing"), "ZZ2", "2026-08", {"pas_patient": 40}, {"binary_junk": True})
+    first = deliver(lake.path("landing"), "ZZ1", "2026-08", {"pas_patient": 40, "sus_outpatient": 80}, edit=plant)
+    deliver(lake.path("landing"), "ZP001", "2026-08", {"emis_patient": 40, "emis_observation": 60}, edit=plant)
+    deliver(lake.path("landing"), "ZZ2", "2026-08", {"pas_patient": 40}, {"binary_junk": True}, edit=plant)
     dropped = time.monotonic()
     for provider, outcome in (("ZZ1", "accepted"), ("ZZ2", "refused at the door")):
         print(f"_READY to scorecard, {outcome}: {seconds_to_page(lake, provider, '2026-08'):.1f} s")
@@ -213,6 +264,7 @@ def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothin
     deliver(lake.path("landing"), "ZZ1", "2026-09", {"pas_patient": 45}, name="next month")
     assert wait_for(lambda: (lake.root / "current").resolve() != release, 240), "a second drop made no release"
     print(f"second drop to release: {time.monotonic() - before:.1f} s")
+    assert wait_for(lambda: ended_below(kept_events(lake)) == TASKS, 120), "lineage lacks a stage"
 
     session = str(json.loads((home / "service.json").read_text())["session"])
     assert "Stopped." in service("down")
@@ -220,10 +272,16 @@ def test_dropped_files_reach_the_marts_as_by_command_line_and_down_leaves_nothin
     assert "Nothing was running." in service("down")
     assert heard == mailed == [], "nobody asked to be told"
 
+    scanner = Scanner([ONE, TWO], key)
+    assert scanner.folder(lake.path("landing")), "or finding nobody would mean nothing"
+    assert scanner.folder(lake.root, [lake.path(part) for part in MAY_HOLD]) == []
+    assert scanner.folder(home) == [], "logs, XCom, the database"
+    assert scanner.opened["sqlite"] and kept_events(lake)
+
 
 @pytest.mark.slow
 def test_each_scorecard_is_told_once_within_a_minute_also_while_publishing_is_held(
-    told, running, lake, home, heard, mailed
+    told, sent_on, running, lake, home, heard, mailed
 ):
     landing = lake.path("landing")
     with ledger.lock(lake, "publish"):
@@ -250,7 +308,11 @@ def test_each_scorecard_is_told_once_within_a_minute_also_while_publishing_is_he
     assert wait_for(lake.path("compared", "told").exists, 240), "no release came, or nothing followed from it"
     deliver(landing, "ZZ1", "2026-09", {"pas_patient": 60}, name="once more")
     assert wait_for(lambda: any(entry["event"] == "unchanged" for entry in ledger.entries(lake)), 120)
+    assert wait_for(lambda: ended_below(heard_events(sent_on)) == TASKS, 60), "lineage lacks a stage"
     service("down")
+    events = heard_events(sent_on)
+    above = {event["run"]["facets"]["parent"]["run"]["runId"] for event in filter(is_ours, events)}
+    assert above and above <= {event["run"]["runId"] for event in events}, "our events hang below Airflow's own"
     outcomes = {"ZZ1/2026-08": "accepted", "ZZ2/2026-08": "rejected", "ZZ3/2026-08": "rejected"}
     outcomes |= {"ZZ1/2026-09": "accepted", "ZZ2/2026-09": "rejected"}
     expected = Counter((name, outcome, f"provider/{name}/index.html") for name, outcome in outcomes.items())
@@ -258,6 +320,9 @@ def test_each_scorecard_is_told_once_within_a_minute_also_while_publishing_is_he
     said = "".join(body.decode() for _, body in heard) + "".join(map(words_of, mailed))
     values = {value.strip() for one in sent for row in one.rows["pas_patient"] for value in row.values()}
     assert not [value for value in values if len(value) > 2 and value in said], "somebody's value"
+    people = [person for one in sent for person in one.people["pas_patient"]]
+    named = {part for one in people for part in (one.nhs_number, one.family_name, one.postcode)}
+    assert not [part for part in named if any(part in body.decode() for _, body in sent_on)], "somebody is in an event"
 
 
 def test_down_also_works_after_a_crash(settings, home):

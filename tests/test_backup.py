@@ -106,9 +106,9 @@ def test_a_backup_holds_what_only_people_and_senders_can_make_and_no_key(lake, t
 def test_the_next_backup_copies_what_is_new_and_forgets_what_has_had_its_time(lake, tmp_path):
     first = backup.backup(lake, tmp_path / "backup")
     assert backup.backup(lake, tmp_path / "backup") == {**first, "copied": 1, "removed": 0}  # the ledger
+    old = next(lake.path("received").glob("*/content"))
     deliver(lake.path("landing"), "ZP002", PERIOD, {"emis_observation": 5})
     lakes.run(load(), lake)
-    old = next(lake.path("received").glob("*/content"))
     old.unlink()
     after = backup.backup(lake, tmp_path / "backup")
     assert after == {"files": first["files"], "copied": 2, "removed": 1}

@@ -1,10 +1,13 @@
 """`check FILE`: the service's own verdict on a file that lies anywhere, before it is sent."""
 
 import re
+import tempfile
 
 import pytest
 
+from tests.abrupt import small_disk
 from tests.synthetic import deliver
+from transforms.__main__ import main
 from transforms.advise import plain
 from transforms.check import check
 from transforms.lake import UsageError
@@ -26,6 +29,17 @@ def test_a_good_file_is_recognised_and_accepted(standard, tmp_path):
     assert "Layout: sus_outpatient" in report and "certain" in report
     assert f"for {PERIOD}" in report  # the month of its latest appointment, not today's
     assert "\nVerdict: it would be accepted.\n\nWhat would help most:\n" in report
+
+
+@pytest.mark.parametrize("kilobytes", [40, 200])
+def test_where_there_is_no_room_to_check_it_that_place_is_said_to_be_full(tmp_path, monkeypatch, capsys, kilobytes):
+    file = made(tmp_path, "pas_patient", n=300)
+    monkeypatch.setattr("transforms.check.IN_MEMORY", tmp_path / "nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "small"))
+    with small_disk(tmp_path / "small", kilobytes):
+        assert main(["check", str(file)]) == 14
+    said = capsys.readouterr().err
+    assert f"{tmp_path}/small/check-" in said and "make room" in said
 
 
 def test_a_misspelt_column_is_named_with_its_near_match(standard, tmp_path):

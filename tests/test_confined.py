@@ -1,5 +1,6 @@
 """What opens a sender's bytes can do next to nothing: each confinement is tried, by code in the place of the parser."""
 
+import errno
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests import hostile_acts, lakes
+from tests import abrupt, hostile_acts, lakes
 from tests.hostile import GOOD, SOMEBODY
 from tests.lakes import PERIOD, events
 from tests.synthetic import deliver
@@ -69,6 +70,8 @@ key = {str(folder.parent / "keys" / "pseudonym.key")!r}
 print(json.dumps(hostile_acts.tries({str(folder)!r}, {str(folder.parent)!r}, key, {port}, os.getpid())))
 """
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    if folder.is_mount():  # one of the acts, where there is the right to
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
     free = json.loads(told)
     needing_rights = {"become root elsewhere", "mount", "lift a limit", "open a key by a link of its own"}
     assert {what for what, came in free.items() if came != "done"} <= needing_rights, free
@@ -137,6 +140,17 @@ def test_what_it_may_write_has_an_end(folder):
     with pytest.raises(Unreadable) as stopped:
         apart(hostile_acts.write_without_end, str(folder), folder=folder)
     assert stopped.value.why == "size"
+
+
+def test_a_full_disk_is_told_as_one(folder):
+    with abrupt.small_disk(folder, 4096):
+        with pytest.raises(OSError) as full:
+            apart(hostile_acts.write_without_end, str(folder), folder=folder)
+        assert full.value.errno == errno.ENOSPC
+        (folder / "large").unlink()
+        with pytest.raises(OSError) as full:
+            apart(hostile_acts.engine_writes, str(folder), folder=folder)
+        assert full.value.errno == errno.ENOSPC
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_imports_only_airflow_sdk_the_plugin_and_inside_tasks_transforms(file):
 
 def test_reading_the_dags_loads_nothing_heavy():
     """The DAG processor reads these files again and again, and every task starts with them."""
-    code = f"import submissions, publish, sys; print(*({HEAVY!r} & set(sys.modules)))"
+    code = f"import submissions, publish, watch, fetch, sys; print(*({HEAVY!r} & set(sys.modules)))"
     path = os.pathsep.join(str(ROOT / part) for part in ("", "plugins", "dags"))
     seen = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True
@@ -65,7 +65,7 @@ def test_reading_the_dags_loads_nothing_heavy():
 
 
 def test_each_is_woken_by_an_asset_and_by_a_timer_and_runs_once_at_a_time(dags):
-    assert set(dags) == {"submissions", "publish"}
+    assert set(dags) == {"submissions", "publish", "watch", "fetch"}
     for dag, asset in (("submissions", "landing"), ("publish", "harmonised")):
         schedule = dags[dag].timetable
         assert [found.name for found in schedule.asset_condition.objects] == [asset]
@@ -198,3 +198,36 @@ def test_the_watcher_can_be_built_again_by_the_triggerer():
 
     path, arguments = LandingTrigger(interval=2).serialize()
     assert path == "landing.LandingTrigger" and arguments == {"interval": 2}
+
+
+def test_a_task_s_log_and_lineage_tell_of_each_stage_below_that_task(dags, small_lake, monkeypatch, capfd):
+    """What Airflow's own events say of the task is the parent: its run is named as the provider of OpenLineage names it."""
+    import json
+
+    from airflow.providers.openlineage.plugins.adapter import OpenLineageAdapter
+
+    from transforms import lineage
+
+    lineage._out_of_order.clear()
+    monkeypatch.setenv("LINEAGE", "file")
+    monkeypatch.setenv("STAGE_LOG", "json")
+    run = dags["submissions"].test()
+    assert run.state == "success"
+    [kept] = small_lake.path("ledger", "lineage").iterdir()
+    told = [json.loads(line) for line in kept.read_text().splitlines()]
+    [ended] = [
+        one
+        for one in told
+        if one["job"]["name"] == "validate" and one["eventType"] == "COMPLETE" and "ZZ1" in str(one["inputs"])
+    ]
+    parent = ended["run"]["facets"]["parent"]
+    assert parent["job"]["name"] == "submissions.chunk.validate"
+    assert parent["run"]["runId"] == OpenLineageAdapter.build_task_instance_run_id(
+        dag_id="submissions",
+        task_id="chunk.validate",
+        try_number=1,
+        logical_date=run.logical_date or run.run_after,
+        map_index=0,
+    )
+    said = "".join(capfd.readouterr())
+    assert '"stage": "validate", "submission": "ZZ1/2026-08", "outcome": "done"' in said.replace('\\"', '"')

@@ -160,6 +160,7 @@ def community(landing: Path, provider: str = "ZC1") -> None:
         lines.append(f"{place};{person.nhs_number};01;{person.birth_date:%Y%m%d};{person.postcode};4;{diet};free text")
     [path] = sent.path.glob("*.csv")
     path.write_text("\n".join(lines) + "\n")
+    (sent.path / "_READY").touch()
 
 
 @pytest.fixture(scope="module")

@@ -205,9 +205,9 @@ def test_nobody_is_named_by_what_became_of_them(ran, capsys):
 
 
 def test_what_wakes_us_looks_at_all_of_it_and_finds_nothing_new(ran):
-    from landing import finished, unknown
+    from landing import marked, unknown
 
-    marks = finished(ran.lake)
+    marks = marked(ran.lake)
     assert len(marks) > 200
     assert unknown(ran.lake, marks) == {}
 

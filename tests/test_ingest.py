@@ -35,6 +35,7 @@ def bronze(
     )
     if data is not None:
         next(sent.path.glob("*.csv")).write_bytes(data)
+        (sent.path / "_READY").touch()
     receive(load(), lake)
     work.run_chunk("ingest", work.pending(load(), lake), load(), lake)
     files = lake.files("bronze", "pas_patient")

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from transforms import ledger
+from transforms.arrivals import State, _fold, read_state
 from transforms.lake import Lake
 
 FACTS = st.dictionaries(
@@ -145,3 +146,30 @@ def test_two_processes_that_append_at_once_keep_one_chain(lake):
     for writer in writers:
         writer.join()
     assert ledger.verify(lake) == 40
+
+
+def test_a_line_longer_than_what_is_read_at_once_is_followed_too(lake):
+    for n_letters in (10, 5 * ledger.TAIL, ledger.TAIL - 200, 3 * ledger.TAIL, 1):
+        ledger.append(lake, "seen", told="x" * n_letters)
+    assert ledger.verify(lake) == 5
+    log = ledger.log_path(lake)
+    log.write_bytes(log.read_bytes() + b'{"no": 6, "half' + b"y" * 2 * ledger.TAIL)  # cut short by a crash
+    ledger.append(lake, "done")
+    assert ledger.verify(lake) == 6 and ledger.entries(lake)[-1]["event"] == "done"
+
+
+def test_what_was_read_before_does_not_change_and_folding_on_gives_what_folding_anew_gives(lake):
+    place = {"provider": "ZZ1", "period": "2026-09", "submission_no": 1}
+    file = {"file_no": 1, "layout": "pas_patient", "sha256": "a", "n_bytes": 1, "is_utf8": True}
+    lines = [("seen", {"arrival": 1, "delivery_id": "a", "files": [file], "drop_id": "d1"}), ("crashed", {}),
+             ("accepted", {"arrival": 1}), ("seen", {"arrival": 2, "delivery_id": "b", "files": [file], "drop_id": "d2"}),
+             ("rejected", {"arrival": 2}), ("withdrawn", {}), ("done", {})]  # fmt: skip
+    earlier = []
+    for event, facts in lines:
+        ledger.append(lake, event, **place, **facts)
+        earlier.append((read_state(lake), repr(read_state(lake))))
+    for number, (state, said) in enumerate(earlier):
+        assert repr(state) == said, "what came later is not in it"
+        anew = State()
+        _fold(anew, ledger.entries(lake)[: number + 1])
+        assert anew == state

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,8 @@ from transforms.geography import import_postcodes
 from transforms.lake import Lake, UsageError
 from transforms.link import link
 from transforms.objection_state import ObjectionsLost, in_force, kept_file, read_state
+from transforms.receive import manifest_of
+from transforms.sent import opened
 from transforms.sqlfolder import run_file
 from transforms.standard import load
 from transforms.status import objections_report
@@ -249,6 +252,7 @@ def test_a_list_that_cannot_be_read_is_refused_and_the_former_stays(bare, reason
     objections.receive(load(), bare)
     folder = send(bare, by_number(2), name="b")
     REFUSED[reason](folder)
+    (folder / "_READY").touch()
     assert objections.receive(load(), bare)["lists_refused"] == 1
     assert events(bare, "objection")[-1]["reason"] == reason
     assert read_state(bare).lists[SENDER]["n_objections"] == 1
@@ -265,8 +269,72 @@ def test_an_unknown_sender_is_refused_and_not_repeated(bare):
 def test_capitals_other_columns_a_byte_order_mark_and_windows_1252_are_read(bare):
     folder = send(bare, [f"{number_of(1)},Zoë"], header="\ufeffNHS_Number,name")
     (folder / "who.csv").write_bytes((folder / "who.csv").read_text().removeprefix("\ufeff").encode("windows-1252"))
+    (folder / "_READY").touch()
     send(bare, [f"{number_of(2)},Zoë"], sender="ZZ1", header="\ufeffNHS_Number,name")
     assert objections.receive(load(), bare)["objections"] == 2
+
+
+def test_half_a_list_under_the_ready_of_the_time_before_lifts_nothing(bare):
+    folder = send(bare, by_number(1, 2, 3), name="a")
+    objections.receive(load(), bare)
+    time.sleep(0.02)
+    whole = (folder / "who.csv").read_text()
+    (folder / "who.csv").write_text(whole[: whole.index(number_of(2))])
+    assert objections.receive(load(), bare)["lists"] == 0
+    assert "1 list of objections waits for its _READY to be sent again" in objections_report(load(), bare)
+    assert read_state(bare).lists[SENDER]["n_objections"] == 3
+    time.sleep(0.02)
+    (folder / "who.csv").write_text(whole)
+    (folder / "_READY").touch()
+    assert objections.receive(load(), bare)["lists"] == 1
+    assert "waits for its _READY" not in objections_report(load(), bare)
+
+
+@pytest.mark.parametrize(
+    ("instead", "reason"),
+    [
+        (lambda path, other: path.symlink_to(other), "one_file"),
+        (lambda path, other: path.write_bytes(b"nhs_number\n\0\0\n"), "not_text"),
+    ],
+)
+def test_a_list_is_opened_once_and_what_was_put_into_its_place_is_not(bare, monkeypatch, tmp_path, instead, reason):
+    """Between the look at its folder and the opening of the list a sender can put there what it likes."""
+    folder = send(bare, by_number(1, 2))
+    other = tmp_path / "elsewhere.csv"
+    other.write_text(f"{HEADER}\n{number_of(3)},,,\n")
+    opens = []
+
+    def exchanged(words):
+        monkeypatch.setattr(objection_list, "manifest_of", manifest_of)
+        (folder / "who.csv").unlink()
+        instead(folder / "who.csv", other)
+        return manifest_of(words)
+
+    def counted(path, where):
+        opens.append(path.name)
+        return opened(path, where)
+
+    monkeypatch.setattr(objection_list, "manifest_of", exchanged)
+    monkeypatch.setattr(objection_list, "opened", counted)
+    assert objections.receive(load(), bare)["lists_refused"] == 1
+    assert events(bare, "objection")[-1]["reason"] == reason
+    assert answers(folder) == [("", load().settings["objections"]["answers"][reason]["what"])]
+    assert opens == ["who.csv"]
+
+
+def test_a_list_that_changes_while_it_is_read_is_not_taken(bare, monkeypatch):
+    folder = send(bare, by_number(1, 2))
+    whole = objection_list.copy_file
+
+    def meanwhile(reading, target, where):
+        taken = whole(reading, target, where)
+        time.sleep(0.02)
+        (folder / "who.csv").write_text(HEADER)
+        return taken
+
+    monkeypatch.setattr(objection_list, "copy_file", meanwhile)
+    objections.receive(load(), bare)
+    assert events(bare, "objection") == [] and not list(bare.path("objected").rglob("*.parquet"))
 
 
 def test_a_list_without_ready_waits(bare):

@@ -24,10 +24,10 @@ from tests.synthetic import deliver
 from tests.test_airflow_end_to_end import command_line_tables, published_tables
 from transforms import keys, ledger
 from transforms.arrivals import read_state
+from transforms.finished import waiting
 from transforms.follow import is_followed
 from transforms.lake import Lake
 from transforms.publish import is_due
-from transforms.receive import waiting
 from transforms.standard import load
 from transforms.work import pending
 

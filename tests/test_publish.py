@@ -1,9 +1,9 @@
 """publish.py, protected/*.sql, measure/*.sql, open/*.sql: what is published, exact in one area and disclosed in the other."""
 
 import json
-import os
 import shutil
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from tests.lakes import PERIOD, events, replace
 from tests.pictures import picture, table
 from tests.records import chosen, resolved, with_records
 from tests.synthetic import deliver, write_postcodes
-from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release, site
+from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release, site, withdraw
 from transforms.disclose import disclose, set_variables
 from transforms.document import document
 from transforms.engine import HERE
@@ -693,7 +693,7 @@ class PowerCut(BaseException):
 
 
 @pytest.mark.parametrize(
-    "place", ["transforms.release.ledger.append", "transforms.release._point", "transforms.release.os.replace"]
+    "place", ["transforms.release.ledger.append", "transforms.release._point", "transforms.release.rename"]
 )
 @pytest.mark.parametrize("is_after", [False, True])
 def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read(
@@ -701,7 +701,7 @@ def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read
 ):
     quick_audit(monkeypatch)
     lake, standard = published_again(published, tmp_path), edited
-    real = {"append": ledger.append, "_point": release._point, "replace": os.replace}[place.rsplit(".", 1)[1]]
+    real = {"append": ledger.append, "_point": release._point, "rename": release.rename}[place.rsplit(".", 1)[1]]
 
     def cut(*values, **named):
         is_publishing = "published" in values or "release" in str(values[0])[-8:] or values[-1] == 2
@@ -733,17 +733,46 @@ def test_without_its_key_nothing_is_published(published, edited, tmp_path):
     assert lakes.listing(lake.path("releases")) == before
 
 
-def test_a_burst_makes_one_release_and_waits_until_it_is_through(published, tmp_path, monkeypatch):
+def test_a_burst_makes_one_release_and_waits_until_it_is_through(published, edited, tmp_path, monkeypatch):
     quick_audit(monkeypatch)
     lake, standard = published_again(published, tmp_path), published.standard
     for provider in ("ZZ3", "ZZ4"):
         deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 5})
     lakes.run(standard, lake, ())
-    assert not publish.is_due(standard, lake)  # received and not through
+    assert not publish.is_due(edited, lake)  # there is something to publish; received and not through
     lakes.run(standard, lake)
     assert publish.is_due(standard, lake)
     assert publish.publish(standard, lake)["release"] == 2
     assert publish.publish(standard, lake)["release"] is None
+
+
+def clock(at: datetime) -> type[datetime]:
+    """A clock that stands."""
+    return type("Clock", (datetime,), {"now": classmethod(lambda cls, tz=None: at)})
+
+
+@pytest.mark.parametrize(
+    ("provider", "is_withdrawn", "due"),
+    [("ZZ1", False, "..xxx"), ("ZZ3", False, "....x"), ("ZZ3", True, "xxxxx")],
+    ids=["a correction", "a first arrival", "nobody can read"],
+)
+def test_a_release_has_patience_with_what_waits_and_an_end_of_it(
+    published, edited, tmp_path, monkeypatch, provider, is_withdrawn, due
+):
+    """There is something to publish, and the last release is an hour old: patience begins with what arrived since."""
+    lake = published_again(published, tmp_path)
+    assert publish.is_due(edited, lake)
+    if is_withdrawn:
+        lake.path("current", "protected", withdraw.NOTICE).touch()
+    deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 5}, name="since")
+    arrived = datetime.now(UTC) + timedelta(hours=1)
+    monkeypatch.setattr(ledger, "datetime", clock(arrived))
+    lakes.run(edited, lake, ())
+    found = ""
+    for minutes in (0, 9.9, 10.1, 29.9, 30.1):
+        monkeypatch.setattr(publish, "datetime", clock(arrived + timedelta(minutes=minutes)))
+        found += "x" if publish.is_due(edited, lake) else "."
+    assert found == due
 
 
 def test_a_person_keeps_their_identifier_from_release_to_release(published, tmp_path, monkeypatch):

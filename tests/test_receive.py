@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import time
 from datetime import date
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def says_no_date(lake: Lake) -> None:
 def has_only_spaces(lake: Lake) -> None:
     sent = send(lake)
     file_of(sent).write_text("  \n\n ")
+    (sent.path / "_READY").touch()
 
 
 def folder_of_folders(lake: Lake) -> None:
@@ -267,12 +269,14 @@ def test_order_of_arrival_decides_not_the_time_of_a_file(lake):
 
 
 def test_several_deliveries_at_once_are_numbered_in_the_order_of_their_ready(lake):
-    for name, at in (("a", 3), ("b", 1), ("c", 2)):
-        sent = send(lake, name=name, seed=at)
-        os.utime(sent.path / "_READY", (1_700_000_000 + at, 1_700_000_000 + at))
+    for name in "abc":
+        send(lake, name=name, seed=ord(name))
+    for name in "bca":
+        time.sleep(0.02)
+        lake.path("landing", "ZZ1", PERIOD, name, "_READY").touch()
     receive(load(), lake)
     wanted = [lake.path("landing", "ZZ1", PERIOD, name) for name in "bca"]
-    from transforms.receive import drop_id
+    from transforms.finished import drop_id
 
     assert [entry["drop_id"] for entry in events(lake, "seen")] == [drop_id(folder) for folder in wanted]
 
@@ -280,12 +284,14 @@ def test_several_deliveries_at_once_are_numbered_in_the_order_of_their_ready(lak
 def test_the_ledger_repeats_no_name_of_a_provider(lake):
     sent = send(lake, name="Mrs Begum's extract")
     file_of(sent).rename(sent.path / "Begum_1980-01-02.csv")
+    (sent.path / "_READY").touch()
     deliver(lake.path("landing"), "Dr Smith", "for Begum", {"pas_patient": 3})
     receive(load(), lake)
     text = ledger.log_path(lake).read_text()
     assert "Begum" not in text
     assert "Smith" not in text.title()
     assert [entry["provider"] for entry in events(lake, "rejected")] == ["unknown"]
+    assert [entry["provider"] for entry in events(lake, "seen")] == ["ZZ1"]
 
 
 def test_a_link_that_leads_elsewhere_is_no_file(lake, tmp_path):
@@ -294,6 +300,7 @@ def test_a_link_that_leads_elsewhere_is_no_file(lake, tmp_path):
     for number, target in enumerate(["elsewhere.csv", "nothing"]):
         sent = send(lake, name=str(number), faults={"no_files": True})
         (sent.path / "linked.csv").symlink_to(tmp_path / target)
+        (sent.path / "_READY").touch()
     assert receive(load(), lake) == {"received": 1, "unchanged": 0, "rejected": 2}
     assert [entry["reason"] for entry in events(lake, "rejected")] == ["no_files"] * 2
 
@@ -319,6 +326,7 @@ def test_one_bad_file_keeps_the_whole_delivery_out(lake):
     """Half a delivery would look like a whole one."""
     sent = deliver(lake.path("landing"), "ZZ1", PERIOD, {"pas_patient": 5, "sus_outpatient": 5})
     next(sent.path.glob("*sus*")).write_text("")
+    (sent.path / "_READY").touch()
     assert receive(load(), lake) == {"received": 0, "unchanged": 0, "rejected": 1}
 
 
@@ -335,7 +343,7 @@ def test_a_fault_of_ours_in_one_delivery_does_not_stop_the_others_and_is_tried_a
 
     def fails_once(reading, target, where):
         monkeypatch.setattr(receive_module, "copy_file", whole)
-        raise OSError(errno.ENOSPC, "no space left for Begum.csv")
+        raise OSError(errno.EMFILE, "too many files for Begum.csv")
 
     monkeypatch.setattr(receive_module, "copy_file", fails_once)
     with pytest.raises(receive_module.ReceiveCrashed) as crashed:
@@ -345,6 +353,24 @@ def test_a_fault_of_ours_in_one_delivery_does_not_stop_the_others_and_is_tried_a
     assert events(lake, "rejected") == []
     assert receive(load(), lake) == {"received": 1, "unchanged": 0, "rejected": 0}
     assert [entry["provider"] for entry in events(lake, "seen")] == ["ZZ2", "ZZ1"]
+
+
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_a_full_disk_stops_them_all_blames_none_and_with_room_it_goes_on(lake, monkeypatch, is_apart):
+    """Met here, or by who reads the first lines."""
+    for provider in ("ZZ1", "ZZ2"):
+        send(lake, provider)
+
+    def fails(*values, **more):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*(("transforms.recognise.apart", fails) if is_apart else (receive_module, "copy_file", fails)))
+        with pytest.raises(OSError) as full:
+            receive(load(), lake)
+    assert full.value.errno == errno.ENOSPC
+    assert events(lake, "rejected", "seen", "crashed") == []
+    assert receive(load(), lake) == {"received": 2, "unchanged": 0, "rejected": 0}
 
 
 @pytest.mark.parametrize("instead", [lambda path: path.symlink_to("/dev/zero"), lambda path: os.mkfifo(path), None])

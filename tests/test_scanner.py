@@ -265,6 +265,7 @@ def scanned(tmp_path_factory) -> Scanned:
             if path.is_relative_to(headless.path):  # its first row stands where the header should be
                 path.write_text("".join(path.read_text().splitlines(keepends=True)[2:]))
             path.rename(path.with_name(f"{ONE.names[1]} {ONE.number}.csv"))
+            path.with_name("_READY").touch()
         deliver(landing, "ZZ3", PERIOD, {"pas_patient": 40}, edit=plant)
         with pytest.MonkeyPatch.context() as trouble:
             trouble.setitem(work.STAGES, "harmonise", _fail_aloud)

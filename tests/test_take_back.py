@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests import lakes
+from tests import abrupt, lakes
 from tests.lakes import PERIOD, events
 from tests.synthetic import deliver
 from transforms import ledger, publish, receive, release, retire, take_back, work
@@ -180,3 +180,30 @@ def test_the_page_can_still_be_made_when_the_delivery_before_is_gone(lake, monke
     text = gzip.decompress(lake.path("provider", "ZZ1", PERIOD, "issues.csv.gz").read_bytes()).decode()
     assert "ethnic_category.present" in text
     assert release.kept(lake) == []
+
+
+def test_a_page_is_made_of_a_delivery_that_was_taken_back_after_its_copies_had_had_their_time(lake, monkeypatch):
+    """Who takes back an old submission sees it deleted in the same run, before its page is made."""
+    standard = load()
+    ask_back(lake)
+    receive.receive(standard, lake)
+    in_days(monkeypatch, 400)
+    assert retire.retire(standard, lake)["copies_deleted"] == 1
+    assert work.run_chunk("feedback", [str(ONE)], standard, lake)["pages"] == 1
+    assert "Taken back" in lake.path("provider", "ZZ1", PERIOD, "index.html").read_text(encoding="utf-8")
+
+
+def test_a_deletion_that_is_interrupted_stands_in_the_ledger_once(lake, monkeypatch):
+    standard = load()
+    take_back.take_back(lake, ONE)
+    in_days(monkeypatch, 400)
+    names = abrupt.places(lambda: retire.retire(standard, abrupt.copied(lake, lake.root.with_name("other"))))
+    assert {name.split(":")[0] for name in names} == {"append", "appended", "remove", "removed"}
+    for at in range(1, len(names) + 1):
+        one = abrupt.copied(lake, lake.root.with_name("another"))
+        with abrupt.trouble(at, abrupt.cut), pytest.raises(abrupt.PowerCut):
+            retire.retire(standard, one)
+        retire.retire(standard, one)
+        told = [(e["what"], e.get("content"), e.get("arrival")) for e in events(one, "expired")]
+        assert len(told) == len(set(told)) == 3, names[at - 1]
+        assert len(list(one.path("received").iterdir())) == 1

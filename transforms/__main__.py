@@ -1,10 +1,11 @@
 """The command line: everything that the service does, with or without Airflow.
 
 Exit codes: 0 done, also when there was nothing to do; 1 something failed or is busy; 2 usage; 10 faults in the standard;
-12 a broken contract (the last good release stays); 13 keys.
+12 a broken contract (the last good release stays); 13 keys; 14 a full or failing disk.
 """
 
 import argparse
+import contextlib
 import json
 import sys
 from typing import TYPE_CHECKING
@@ -21,11 +22,13 @@ def main(arguments: list[str] | None = None) -> int:
     from transforms.apart import ApartFault
     from transforms.audit import ContractBroken
     from transforms.backup import BackupDamaged
+    from transforms.disk import disk_fault
     from transforms.engine import EngineFault
     from transforms.faults import Faults
     from transforms.keys import KeyFault
     from transforms.ledger import Busy, LedgerDamaged
     from transforms.objection_state import ObjectionsLost
+    from transforms.observe import lines_only
     from transforms.receive import ReceiveCrashed
     from transforms.work import StageCrashed
 
@@ -33,11 +36,16 @@ def main(arguments: list[str] | None = None) -> int:
     failed = (ApartFault, BackupDamaged, Busy, EngineFault, LedgerDamaged, ObjectionsLost, ReceiveCrashed, StageCrashed)
     known: tuple[type[Exception], ...] = (*codes, *failed)
     options = parser(__doc__ or "").parse_args(arguments)
+    is_told_in_lines = options.command in ("run", "publish") and options.json
     try:
-        return COMMANDS[options.command](options, Lake.from_environment()) or 0
-    except known as error:
-        print(error, file=sys.stderr)
-        return next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
+        with lines_only() if is_told_in_lines else contextlib.nullcontext():
+            return COMMANDS[options.command](options, Lake.from_environment()) or 0
+    except Exception as error:  # what is not ours to tell goes on
+        fault = disk_fault(error, Lake.from_environment())
+        if not fault and not isinstance(error, known):
+            raise
+        print(fault or error, file=sys.stderr)
+        return 14 if fault else next((code for kind, code in codes.items() if isinstance(error, kind)), 1)
 
 
 def status(options: argparse.Namespace, lake: Lake) -> int:
@@ -60,8 +68,17 @@ def status(options: argparse.Namespace, lake: Lake) -> int:
     return 0
 
 
+def fetch(options: argparse.Namespace, lake: Lake) -> int:
+    from transforms import fetch as door
+    from transforms.standard import load
+
+    print(_words(door.fetch(load(), lake)))
+    return 0
+
+
 def run(options: argparse.Namespace, lake: Lake) -> int:
     from transforms.lake import Submission
+    from transforms.observe import observing_arrivals
     from transforms.receive import ReceiveCrashed, receive
     from transforms.retire import retire
     from transforms.standard import load
@@ -74,7 +91,8 @@ def run(options: argparse.Namespace, lake: Lake) -> int:
     wanted = str(Submission.parse(options.submission)) if options.submission else ""
     crashed = None
     try:
-        counts = receive(standard, lake)
+        with observing_arrivals(lake) as counts:
+            counts |= receive(standard, lake)
     except ReceiveCrashed as fault:  # told when the others have gone through
         crashed, counts = fault, fault.counts
     print(f"receive: {_words(counts)}", flush=True)
@@ -270,24 +288,9 @@ def _words(counts: dict) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in told.items())
 
 
-COMMANDS = {
-    "status": status,
-    "run": run,
-    "publish": publish,
-    "releases": releases,
-    "take-back": take_back,
-    "check": check,
-    "document": document,
-    "demo-data": demo_data,
-    "demo-report": demo_report,
-    "keys": keys,
-    "objections": objections,
-    "postcodes": postcodes,
-    "review": review,
-    "backup": backup,
-    "restore": restore,
-    "verify": verify,
-}
+ALL = (status, fetch, run, publish, releases, take_back, check, document, demo_data, demo_report, keys, objections,
+       postcodes, review, backup, restore, verify)  # fmt: skip
+COMMANDS = {command.__name__.replace("_", "-"): command for command in ALL}
 
 if __name__ == "__main__":
     sys.exit(main())

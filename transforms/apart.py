@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from transforms.confine import confine, end
+from transforms.disk import number_of
 from transforms.ours import line_of_ours
 
 MB = 1 << 20
@@ -55,7 +56,8 @@ def apart(
 ) -> Any:
     """What a function of a module returns, as plain data; it reads `reads`, and reads and writes below `folder`.
 
-    `n_bytes`, of what it reads: how long it may take, and how much it may write. Raises Unreadable, ApartFault.
+    `n_bytes`, of what it reads: how long it may take, and how much it may write. Raises Unreadable, ApartFault, and OSError
+    where a disk was full or failed.
     """
     limits = {
         "memory": int(n_bytes_of(os.environ.get("MEMORY", "1GB")) * RESERVED),
@@ -80,6 +82,8 @@ def apart(
         return answer["value"]
     if "why" in answer:
         raise Unreadable(answer["why"])
+    if "disk" in answer:
+        raise OSError(answer["disk"], os.strerror(answer["disk"]))
     raise ApartFault(f"{name[1]} failed: {answer['fault']}")
 
 
@@ -234,12 +238,14 @@ def _work(limits: dict[str, int], question: bytes, writer: int) -> NoReturn:
         os._exit(0)
 
 
-def _told(error: BaseException) -> dict[str, str]:
-    kind = type(error).__name__
+def _told(error: BaseException) -> dict[str, Any]:
+    kind, number = type(error).__name__, number_of(error)
+    if number == errno.EFBIG:  # the limit is ours
+        return {"why": "size"}
+    if number:
+        return {"disk": number}
     if why := BEYOND.get(kind):
         return {"why": why}
     if kind in BROKEN:
         return {"why": "died"}
-    if getattr(error, "errno", 0) == errno.EFBIG or os.strerror(errno.EFBIG) in str(error):
-        return {"why": "size"}
     return {"fault": f"{kind} in {line_of_ours(error)}"}

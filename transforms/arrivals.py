@@ -3,7 +3,8 @@
 Promise: a pure function of the ledger's lines. Order is the arrival number, never a file's time.
 """
 
-from dataclasses import dataclass, field, replace
+from copy import copy
+from dataclasses import dataclass, field, fields, replace
 
 from transforms import ledger
 from transforms.lake import Lake, Submission
@@ -58,9 +59,13 @@ class State:
     numbers: dict[Submission, int] = field(default_factory=dict)
     n_files: int = 0
     crashed: dict[Submission, list[dict]] = field(default_factory=dict)
-    undone: set[Submission] = field(default_factory=set)  # accepted, and not said to be harmonised since
+    undone: set[Submission] = field(default_factory=set)  # other content counts than what was said to be harmonised
     releases: list[dict] = field(default_factory=list)
     refused: list[dict] = field(default_factory=list)
+
+    def copy(self) -> "State":
+        """Another state with the same in it: what is added to one is not in the other."""
+        return State(**{item.name: copy(getattr(self, item.name)) for item in fields(self)})
 
     def current(self, submission: Submission) -> dict[str, Arrival]:
         """Layout -> the last accepted delivery that contains it."""
@@ -71,10 +76,25 @@ class State:
         return found
 
 
+_folded: list[tuple[list[ledger.Entry], State]] = []  # the lines that were folded last, and what came of them
+
+
 def read_state(lake: Lake) -> State:
-    """Fold the ledger into a state."""
-    state = State()
-    for entry in ledger.entries(lake):
+    """Fold the ledger into a state; lines that were folded before are not folded again."""
+    listed = ledger.entries(lake)
+    known, state = _folded[0] if _folded else ([], State())
+    if not known or len(listed) < len(known) or listed[len(known) - 1] is not known[-1]:
+        known, state = [], State()
+    if new := listed[len(known) :]:
+        state = state.copy()
+        _fold(state, new)
+        _folded[:] = [(listed, state)]
+    return state.copy()
+
+
+def _fold(state: State, listed: list[ledger.Entry]) -> None:
+    """Add lines to a state. A list in it is replaced, never changed: an earlier state holds it too."""
+    for entry in listed:
         event = entry["event"]
         if "drop_id" in entry:
             state.drops.add(entry["drop_id"])
@@ -86,30 +106,31 @@ def read_state(lake: Lake) -> State:
             state.refused.append(entry)
             continue
         submission = Submission(entry["provider"], entry["period"])
-        listed = state.arrivals.setdefault(submission, [])
+        arrivals = list(state.arrivals.get(submission, []))
         if event == "seen":
             files = tuple(File(**item) for item in entry["files"])
             state.n_files += len(files)
             state.numbers[submission] = entry["submission_no"]
             number, day = entry["arrival"], entry["at"][:10]
             made = Arrival(submission, entry["submission_no"], number, day, entry["delivery_id"], files)
-            listed.append(replace(made, opt_out_applied_on=entry.get("opt_out_applied_on", "")))
+            arrivals.append(replace(made, opt_out_applied_on=entry.get("opt_out_applied_on", "")))
         elif event in ("accepted", "rejected"):
             position = entry["arrival"] - 1
-            known = listed[position]
+            known = arrivals[position]
             reason, detail = entry.get("reason", ""), entry.get("detail", "")
-            listed[position] = replace(known, outcome=event, reason=reason, detail=detail)
+            arrivals[position] = replace(known, outcome=event, reason=reason, detail=detail)
             state.crashed.pop(submission, None)
-            if event == "accepted":
+            # Also what counted and does no more, by a standard that has changed: what was made of it has to go.
+            if "accepted" in (event, known.outcome):
                 state.undone.add(submission)
         elif event == "crashed":
-            state.crashed.setdefault(submission, []).append(entry)
+            state.crashed[submission] = [*state.crashed.get(submission, []), entry]
         elif event == WITHDRAWN:
             # To whatever counted or waited; the submission is not done until what was made of it is gone.
-            listed[:] = [replace(a, outcome="rejected", reason=TAKEN_BACK, detail="") if a.outcome in (None, "accepted") else a
-                         for a in listed]  # fmt: skip
+            arrivals = [replace(a, outcome="rejected", reason=TAKEN_BACK, detail="") if a.outcome in (None, "accepted") else a
+                        for a in arrivals]  # fmt: skip
             state.undone.add(submission)
         elif event == "done":
             state.crashed.pop(submission, None)
             state.undone.discard(submission)
-    return state
+        state.arrivals[submission] = arrivals

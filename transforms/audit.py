@@ -5,11 +5,29 @@ Promise: Great Expectations judges every contract on the built tables before any
 
 import duckdb
 
+from transforms import ledger
+from transforms.lake import Lake
 from transforms.standard import Standard
+
+FAILED = "audit_failed"
 
 
 class ContractBroken(Exception):
     """A built release is not what consumers may expect: the last good one stays. The command line ends with code 12."""
+
+
+def failed_last(lake: Lake) -> ledger.Entry | None:
+    """The line that says that the newest release that was built may not be read, unless one was since."""
+    told = (e for e in reversed(ledger.entries(lake)) if e["event"] in (FAILED, "published", "rolled_back"))
+    last = next(told, None)
+    return last if last and last["event"] == FAILED else None
+
+
+def record_failure(lake: Lake, fingerprint: str) -> None:
+    """A line of the ledger, once for what is tried again and again and stays as it is."""
+    last = failed_last(lake)
+    if not last or last["fingerprint"] != fingerprint:
+        ledger.append(lake, FAILED, fingerprint=fingerprint)
 
 
 def audit(con: duckdb.DuckDBPyConnection, standard: Standard, schema: str = "") -> int:

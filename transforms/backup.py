@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms import keys, ledger
-from transforms.lake import Lake, UsageError, fsync, install, sha256, write_text
+from transforms.lake import Lake, UsageError, install, remove, sha256, write_text
 
 KEPT = ("received", "objected", "judged", "geography")
 LOCKS = ("receive", "objections", "publish")  # what appends to the kept stages holds one of these
@@ -50,12 +50,11 @@ def backup(lake: Lake, to: Path) -> dict[str, int]:
     files = {name: digest for name, digest in (known | copied).items() if (lake.root / name).exists()}
     gone = [path for path in _files(to, KEPT) if str(path.relative_to(to)) not in files]
     for path in gone:
-        path.unlink()
+        remove(path)
     last = ledger.entries(Lake(to, lake.keys))[-1]
     facts = {"made_at": last["at"], "n_lines": n_lines, "last_hash": last["hash"], "keys": keys.known_ids(lake)}
     write_text(to / MANIFEST, json.dumps({**facts, "files": dict(sorted(files.items()))}, indent=1))
-    (to / ".unfinished").unlink()
-    fsync(to)
+    remove(to / ".unfinished")
     return {"files": len(files), "copied": len(copied), "removed": len(gone)}
 
 
@@ -123,7 +122,7 @@ def _copy(source: Path, target: Path) -> str:
         if not folder.exists():
             folder.mkdir(mode=0o700)
     beside = target.with_name(f".{target.name}.coming")
-    beside.unlink(missing_ok=True)
+    remove(beside)
     shutil.copy2(source, beside)
     install(beside, target)
     return sha256(target)

@@ -20,10 +20,12 @@ from transforms import keys, parse, scorecard
 from transforms.advise import Values, advise, plain
 from transforms.apart import Unreadable, apart
 from transforms.arrivals import Arrival, read_state
+from transforms.disk import stop_if_full
 from transforms.faults import Row, nearest, one_of
+from transforms.finished import READY
 from transforms.ingest import engine_for, ingest
 from transforms.lake import Lake, Submission, UsageError
-from transforms.receive import READY, receive
+from transforms.receive import receive
 from transforms.recognise import columns_of, container, fit, head_of, offered
 from transforms.render import count, per_cent
 from transforms.standard import Layout, Standard
@@ -55,7 +57,12 @@ def check(file: Path, standard: Standard, layout: str | None = None) -> str:
     if is_text:
         lines += _about_header(best, share, header, ranked, layout is not None, standard)
     with _scratch(file) as folder:
-        lines += _judge(file, standard, best, share, Path(folder))
+        lake = Lake(Path(folder) / "lake", Path(folder) / "keys").prepare()
+        try:
+            lines += _judge(file, standard, best, share, lake)
+        except Exception as error:
+            stop_if_full(error, lake)  # this one: it is not where the service's own lake is
+            raise
     return "\n".join(lines) + "\n"
 
 
@@ -108,9 +115,8 @@ def _scratch(file: Path) -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="check-", dir=IN_MEMORY if roomy else None)
 
 
-def _judge(file: Path, standard: Standard, layout: Layout, share: float, folder: Path) -> list[str]:
+def _judge(file: Path, standard: Standard, layout: Layout, share: float, lake: Lake) -> list[str]:
     """Let a passing lake judge the file, and tell what came of it."""
-    lake = Lake(folder / "lake", folder / "keys").prepare()
     keys.initialise(lake)
     standard, submission, said = _as_sent(file, standard, layout)
     drop = lake.path("landing", submission.provider, submission.period, "1")

@@ -16,10 +16,12 @@ import pyarrow.parquet as pq
 from transforms import engine, fingerprint, ledger
 from transforms.arrivals import Arrival, State, read_state
 from transforms.beside import Held, judge_beside
+from transforms.disk import stop_if_full
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.geography import add_geography
 from transforms.lake import Lake, install, remove
 from transforms.maturity import days_after_due, first_received
+from transforms.observe import observed
 from transforms.parquet import copy
 from transforms.resolve import dated_by, declared
 from transforms.rules import Rule
@@ -61,6 +63,7 @@ class Work:
         return found
 
 
+@observed("compare")
 def compare(standard: Standard, lake: Lake) -> dict[str, int]:
     """Compare every provider whose results are not what they would be now. Returns counts.
 
@@ -80,6 +83,7 @@ def compare(standard: Standard, lake: Lake) -> dict[str, int]:
             try:
                 counts["issues"] += _compare_one(con, standard, lake, one)
             except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
+                stop_if_full(error, lake)
                 crashed.append(f"{one.provider} ({type(error).__name__})")
                 continue
             counts["compared"] += 1

@@ -11,8 +11,8 @@ from transforms import keys, ledger
 from transforms.arrivals import read_state
 from transforms.demo_people import Source
 from transforms.engine import HERE, add_standard, add_table, add_views, connect
+from transforms.finished import drop_id
 from transforms.lake import Lake
-from transforms.receive import drop_id
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard, load
 

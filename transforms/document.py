@@ -4,7 +4,6 @@ Promise: the pages say what the files say and nothing else. Words that are not o
 contested says why and by which step. Writing them twice changes nothing.
 """
 
-import os
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from transforms.comparison import disagreements
 from transforms.downloads import downloads, has_template, template_name
 from transforms.faults import Reader, grouped
 from transforms.guidance import layout_guidance, plain, publication, topics
+from transforms.lake import rename
 from transforms.render import render
 from transforms.scorecard import not_collected
 from transforms.search import a_to_z, search_entries
@@ -47,9 +47,7 @@ def document(standard: Standard, folder: Path) -> int:
             target.parent.mkdir(parents=True, exist_ok=True)
             beside = target.with_name(f".{target.name}.new")
             beside.write_text(text, encoding="utf-8")
-            os.replace(
-                beside, target
-            )  # a release makes its whole tree durable at once: hundreds of fsyncs take seconds
+            rename(beside, target)  # a release makes its whole tree durable at once: hundreds of fsyncs take seconds
     return sum(name.endswith(".html") for name in files)
 
 

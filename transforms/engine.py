@@ -15,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from transforms.disk import number_of
 from transforms.lake import Lake
 from transforms.ours import line_of_ours
 from transforms.standard import Standard
@@ -238,6 +239,8 @@ def without_values(doing: str) -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
+        if number := number_of(error):
+            raise OSError(number, os.strerror(number)) from None
         raise EngineFault(f"{doing} failed in {line_of_ours(error)}: {type(error).__name__}") from None
 
 

@@ -7,7 +7,9 @@ be done again, and where nothing has changed nothing is done.
 from transforms import fingerprint, ledger, release
 from transforms.arrivals import read_state
 from transforms.compare import compare, mark, results, stale
+from transforms.disk import stop_if_full
 from transforms.lake import Lake, Submission, write_text
+from transforms.observe import observed
 from transforms.publish import release_fingerprint
 from transforms.standard import Standard
 from transforms.work import STAGES, StageCrashed
@@ -18,6 +20,7 @@ def follow(standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:
     return {"compare": compare(standard, lake), "scorecards": refresh(standard, lake)}
 
 
+@observed("scorecards")
 def refresh(standard: Standard, lake: Lake) -> dict[str, int]:
     """The page of each provider's newest submission, and of every other one that was compared, made again where what it
     tells has changed. Returns counts.
@@ -35,6 +38,7 @@ def refresh(standard: Standard, lake: Lake) -> dict[str, int]:
         except ledger.Busy:
             counts["busy"] += 1
         except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
+            stop_if_full(error, lake)
             crashed.append(f"{submission} ({type(error).__name__})")
     if crashed:
         raise StageCrashed(f"scorecards failed for {', '.join(crashed)}")

@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 
 from transforms import fingerprint, ledger, parse
+from transforms.abort import reached
 from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import Arrival, File, read_state
 from transforms.engine import fingerprint_of
@@ -70,6 +71,7 @@ def _copy_file(lake: Lake, file: File, layout: Layout, target: Path, mark: str) 
     form = layout["format"]
     with lake.workspace() as work:
         asked = (source, work, file.is_utf8, engine_for(), mark)
+        reached("write", work / "parsed.parquet")
         try:
             if form["kind"] == "ndjson":
                 paths = [entry["column"] for entry in layout.columns]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from isal import igzip
 
+from transforms.abort import reached
 from transforms.sqltext import text
 
 COLUMNS = ("file_role", "line", "line_in_file", "column", "rule", "because_of", "since")
@@ -32,6 +33,7 @@ def write_files(con: duckdb.DuckDBPyConnection, named: Named, work: Path) -> Non
     layouts, columns, rules = zip(*named, strict=True)
     query = f"""select {_name(layouts, "place")} as file_role, line, (line + 1)::integer as line_in_file, {_name(columns, "place")} as "column",
                 {_name(rules, "place")} as rule, {_name(("", *rules), "cause")} as because_of, {_name(SINCE, "since")} as since from ordered"""
+    reached("write", work / "issues.parquet")
     con.execute(f"copy ({query}) to '{work / 'issues.parquet'}' (format parquet)")
     rows = con.execute("select place, line, cause, since from ordered").to_arrow_reader(ROWS_AT_ONCE)
     waiting: deque[Future[bytes]] = deque()

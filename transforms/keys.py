@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 
 from transforms import ledger
-from transforms.lake import Lake, fsync
+from transforms.lake import Lake, fsync, rename
 
 NAMES = ("pseudonym", "protected")
 LENGTH = 32
@@ -67,7 +67,7 @@ def load(lake: Lake, name: str) -> bytes:
         and coming(lake, name).exists()
         and key_id(_read(coming(lake, name))) == expected
     ):
-        os.replace(coming(lake, name), path)  # the ledger says that it was rotated: a crash came between
+        rename(coming(lake, name), path)  # the ledger says that it was rotated: a crash came between
         fsync(lake.keys)
         key = _read(path)
     if expected is None:

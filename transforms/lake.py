@@ -4,6 +4,7 @@ Promise: a reader sees a whole file or none. Every file is written beside its ta
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -13,6 +14,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from transforms.abort import reached
+
+WORKSPACE = 32  # letters of a workspace's name: a uuid's
 IDENTIFIABLE = (
     "landing",
     "received",
@@ -101,15 +105,37 @@ class Lake:
 
     @contextlib.contextmanager
     def workspace(self) -> Iterator[Path]:
-        """A private folder on the same file system as every target; gone afterwards."""
-        folder = self.prepare().path(
-            ".work", uuid.uuid4().hex
-        )  # a stage that was deleted comes back as private as it was
-        folder.mkdir(mode=0o700)
-        try:
+        """A private folder on the same file system as every target; gone afterwards, also after a kill: see tidy."""
+        self.prepare()  # a stage that was deleted comes back as private as it was
+        folder = self.path(".work", uuid.uuid4().hex)
+        with contextlib.ExitStack() as held:
+            with _held(self.path(".work"), fcntl.LOCK_SH):  # nobody tidies between the next two lines
+                folder.mkdir(mode=0o700)
+                held.enter_context(_held(folder, fcntl.LOCK_EX))
+            held.callback(shutil.rmtree, folder, ignore_errors=True)
             yield folder
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+
+    def tidy(self) -> int:
+        """Take away the workspaces of processes that were killed: they can hold parts of what was sent. Returns how many."""
+        n_left = 0
+        with contextlib.suppress(BlockingIOError), _held(self.path(".work"), fcntl.LOCK_EX | fcntl.LOCK_NB):
+            for folder in self.path(".work").iterdir():
+                if len(folder.name) == WORKSPACE:
+                    with contextlib.suppress(BlockingIOError), _held(folder, fcntl.LOCK_EX | fcntl.LOCK_NB):
+                        shutil.rmtree(folder, ignore_errors=True)
+                        n_left += 1
+        return n_left
+
+
+@contextlib.contextmanager
+def _held(folder: Path, how: int) -> Iterator[None]:
+    """A folder under a lock, which the operating system gives back when the process dies."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, how)
+        yield
+    finally:
+        os.close(handle)
 
 
 def fsync(path: Path) -> None:
@@ -121,11 +147,19 @@ def fsync(path: Path) -> None:
         os.close(handle)
 
 
+def rename(source: Path, target: Path) -> None:
+    """Move a file or a folder, replacing a file that is there, in one step. What must survive a power cut is fsynced by who
+    calls."""
+    reached("rename", target)
+    os.replace(source, target)
+    reached("renamed", target)
+
+
 def install(source: Path, target: Path) -> None:
     """Move a finished file to its place, replacing what is there, in one step that survives a crash."""
     target.parent.mkdir(parents=True, exist_ok=True)
     fsync(source)
-    os.replace(source, target)
+    rename(source, target)
     fsync(target.parent)
 
 
@@ -136,23 +170,40 @@ def sha256(path: Path) -> str:
 
 
 def remove(target: Path) -> None:
-    """Take a file away; nothing happens when it is not there."""
+    """Take a file, or an empty folder, away; nothing happens when it is not there."""
     if target.exists():
-        target.unlink()
+        reached("remove", target)
+        if target.is_dir():
+            target.rmdir()
+        else:
+            target.unlink()
+        reached("removed", target)
         fsync(target.parent)
+
+
+def discard(lake: Lake, folder: Path) -> None:
+    """Take a whole folder away in one step: nobody finds half of it."""
+    with lake.workspace() as work:
+        rename(folder, work / "discarded")
+    fsync(folder.parent)
 
 
 def write_text(target: Path, text: str) -> None:
     """Write a small text file whole."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}")
-    beside.write_text(text, encoding="utf-8")
-    install(beside, target)
+    reached("write", target)
+    try:
+        beside.write_text(text, encoding="utf-8")
+        install(beside, target)
+    except OSError:  # a full disk leaves half a file, which nobody would ever take away
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def point(link: Path, target: str) -> None:
     """Make a symbolic link point elsewhere in one step: readers see the old or the new, never neither."""
     beside = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
     beside.symlink_to(target)
-    os.replace(beside, link)
+    rename(beside, link)
     fsync(link.parent)

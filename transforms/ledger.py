@@ -1,13 +1,15 @@
 """What happened, in order, for ever: ledger/log.jsonl.
 
 Promise: a line once written is never changed; each line carries the hash of the one before, so a changed, dropped or
-reordered line is found by `verify`. Events: seen, claimed, accepted, rejected, crashed, superseded, withdrawn,
-published, rolled_back, objection, key. No line holds a patient's value or a provider's file name.
+reordered line is found by `verify`. Events: fetched, seen, claimed, accepted, rejected, crashed, superseded, withdrawn,
+published, audit_failed, rolled_back, objection, key, alerted, alert_ended. No line holds a patient's value or a provider's file name.
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -15,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from transforms.abort import reached
 from transforms.lake import Lake, fsync
 
 Entry = dict[str, Any]
@@ -29,7 +32,9 @@ class LedgerDamaged(Exception):
     """The chain of hashes does not hold: the message names the first line that is wrong."""
 
 
-_parsed: dict[Path, tuple[bytes, list[Entry]]] = {}  # the log as it was when it was last read, and its lines
+Looks = tuple[int, ...]  # which file it is, how long, and when it was changed
+_parsed: dict[Path, tuple[Looks, bytes, list[Entry]]] = {}  # the log as it was when it was last read, and its lines
+TAIL = 1 << 16  # more than the longest line is likely to have
 
 
 def log_path(lake: Lake) -> Path:
@@ -58,14 +63,19 @@ def lock(lake: Lake, name: str, wait: bool = False) -> Iterator[None]:
 def entries(lake: Lake) -> list[Entry]:
     """Every line, oldest first. A last line that a crash cut short was never acknowledged and is left out.
 
-    The whole file is read each time; what begins as it did the last time is not parsed again.
+    The file is read only when it is another than it was, and what begins as it did the last time is not parsed again.
     """
     path = log_path(lake)
-    if not path.exists():
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
         return []
+    looks = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    known_looks, known, found = _parsed.get(path, ((), b"", []))
+    if known_looks == looks:
+        return list(found)
     text = path.read_bytes()
     text = text[: text.rfind(b"\n") + 1]
-    known, found = _parsed.get(path, (b"", []))
     if not text.startswith(known):
         known, found = b"", []
     found = list(found)
@@ -75,7 +85,7 @@ def entries(lake: Lake) -> list[Entry]:
         except ValueError:
             raise LedgerDamaged(f"ledger/log.jsonl line {number} is not a line of ours") from None
     _parsed.clear()  # of one lake: a process works on one
-    _parsed[path] = (text, found)
+    _parsed[path] = (looks, text, found)  # its looks are from before it was read: what came meanwhile is read again
     return list(found)
 
 
@@ -83,28 +93,52 @@ def append(lake: Lake, event: str, **facts: Any) -> Entry:
     """Add one line, durable before this returns. Returns it, with its number, time and hash."""
     path = log_path(lake)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with lock(lake, "log", wait=True), open(path, "a+b") as handle:
-        handle.seek(0)
-        text = handle.read()
-        whole = text.rfind(b"\n") + 1
-        if whole < len(text):  # a crash cut the last line short: it was never acknowledged
-            handle.truncate(whole)
-        lines = text[:whole].splitlines()
-        last: Entry = json.loads(lines[-1]) if lines else {"no": 0, "hash": FIRST}
+    name = f"{event} {facts['what']}" if "what" in facts else event
+    with lock(lake, "log", wait=True), open(path, "a+b", buffering=0) as handle:
+        whole, last = _last(handle)
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         entry: Entry = {"no": last["no"] + 1, "at": at, "event": event, **facts, "previous": last["hash"]}
         entry["hash"] = digest(entry)
-        handle.write(json.dumps(entry, separators=(",", ":")).encode() + b"\n")
-        handle.flush()
-        os.fsync(handle.fileno())
+        reached("append", name)
+        _write_line(handle, whole, json.dumps(entry, separators=(",", ":")).encode() + b"\n")
+        reached("appended", name)
     if entry["no"] == 1:
         fsync(path.parent)
     return entry
 
 
+def _last(handle: io.FileIO) -> tuple[int, Entry]:
+    """How long the log is up to its last whole line, and that line. What a crash cut short was never acknowledged: it is
+    taken away."""
+    size, tail = handle.seek(0, os.SEEK_END), b""
+    at = size
+    while at and tail.count(b"\n") < 2:  # the end of the last line, and that of the one before
+        at = max(0, at - max(TAIL, len(tail)))
+        handle.seek(at)
+        tail = handle.read(size - at)
+    whole = at + tail.rfind(b"\n") + 1
+    if whole < size:
+        handle.truncate(whole)
+    lines = tail[: whole - at].splitlines()
+    return whole, json.loads(lines[-1]) if lines else {"no": 0, "hash": FIRST}
+
+
+def _write_line(handle: io.FileIO, whole: int, line: bytes) -> None:
+    """A line at the end, durable. Where it cannot be made so, none of it stays: nobody may go by what was never acknowledged."""
+    try:
+        if handle.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(handle.fileno())
+    except OSError:
+        with contextlib.suppress(OSError):
+            handle.truncate(whole)
+        raise
+
+
 def verify(lake: Lake) -> int:
     """Follow the chain to its end. Returns the number of lines; raises LedgerDamaged at the first that is wrong."""
     previous = FIRST
+    _parsed.clear()  # what was changed without a trace in the folder is found too
     listed = entries(lake)
     for number, entry in enumerate(listed, start=1):
         if entry.get("no") != number or entry.get("previous") != previous or entry.get("hash") != digest(entry):

@@ -16,6 +16,7 @@ from transforms.former import KEPT, REMEMBERED, keep, mark_of, providers, recall
 from transforms.join import kept, link_tables
 from transforms.known import add_known, compared_by, remind, write_known
 from transforms.lake import Lake
+from transforms.observe import observed
 from transforms.parquet import copy
 from transforms.receive import today
 from transforms.relink import relink
@@ -55,6 +56,7 @@ def linked_fingerprint(standard: Standard, lake: Lake) -> str:
     return mark_of(linked_facts(standard, lake))
 
 
+@observed("link")
 def link(standard: Standard, lake: Lake) -> dict[str, int]:
     """Link everything. Returns persons, records and conflicts; {} when nothing has changed."""
     with ledger.lock(lake, "publish", wait=True), without_values("linking"):

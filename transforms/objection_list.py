@@ -7,16 +7,17 @@ from pathlib import Path
 
 import duckdb
 
-from transforms import engine, keys, parse
+from transforms import engine, keys, ledger, parse
 from transforms.apart import Unreadable, apart
 from transforms.engine import HERE
+from transforms.finished import READY, newer
 from transforms.ingest import engine_for
 from transforms.lake import Lake, install, sha256
 from transforms.objection_state import EMPTY, SHAPE, Facts, kept_file, read_state
 from transforms.parquet import copy
-from transforms.receive import READY, manifest_of, today
-from transforms.recognise import container, head_of
-from transforms.sent import Refused, is_file, take_file
+from transforms.receive import manifest_of, today
+from transforms.recognise import container
+from transforms.sent import Refused, copy_file, is_file, opened
 from transforms.sqlfolder import run_file
 from transforms.standard import Standard
 
@@ -24,20 +25,21 @@ from transforms.standard import Standard
 def take(
     standard: Standard, lake: Lake, folder: Path, sender: str, answers: list[tuple[int, str]], is_confirmed: bool
 ) -> Facts:
-    """Read and keep a list. Returns counts; adds (line of the file, answer) for each bad row. Raises Refused."""
+    """Read and keep a list. Returns counts; adds (line of the file, answer) for each bad row. Raises Refused, and
+    ledger.Busy while it is being sent."""
     files = [f for f in folder.iterdir() if is_file(f) and f.name != READY and not f.name.startswith(".")]
     if len(files) != 1:
         raise Refused("one_file")
     said = next(iter(manifest_of(folder).get("files", [])), {})
-    if said.get("sha256") and str(said["sha256"]).lower() != sha256(files[0]):
-        raise Refused("wrong_hash")
     state = read_state(lake)
     former = state.lists.get(sender)
     number = state.n_lists.get(sender, 0) + 1
     con = engine.connect(lake)
     try:
         with lake.workspace() as work:
-            n_rows = _read(con, standard, files[0], work / "list.csv")
+            n_rows = _read(con, standard, files[0], work / "list.csv", said)
+            if newer(folder):  # it was changed meanwhile
+                raise ledger.Busy("a list is being sent")
             if said.get("n_rows") is not None and said["n_rows"] != n_rows:
                 raise Refused("wrong_row_count")
             if n_rows == 0 and not is_confirmed:
@@ -63,12 +65,20 @@ def take(
     }
 
 
-def _read(con: duckdb.DuckDBPyConnection, standard: Standard, path: Path, copied: Path) -> int:
-    """The list as table objected.sent, every cell as text. Returns its rows. Raises Refused."""
-    settings, head = standard.settings["objections"], head_of(path)
+def _read(con: duckdb.DuckDBPyConnection, standard: Standard, path: Path, copied: Path, said: Facts) -> int:
+    """The list as table objected.sent, every cell as text; opened once, so that what is judged is what was hashed. Returns
+    its rows. Raises Refused. `said`: what _READY says of it."""
+    settings = standard.settings["objections"]
     wanted = {str(heading).casefold(): name for name, heading in settings["columns"].items() if name != "__line__"}
     delimiter, work = settings["delimiter"], copied.parent
-    _, n_bytes, is_utf8 = take_file(path, copied)
+    try:
+        with opened(path, "") as reading:
+            head = parse.first_lines(reading)
+            digest, n_bytes, is_utf8 = copy_file(reading, copied, "")
+    except Refused as refused:
+        raise Refused("one_file" if refused.reason == "missing_file" else "not_text") from None
+    if said.get("sha256") and str(said["sha256"]).lower() != digest:
+        raise Refused("wrong_hash")
     asked = (copied, work, is_utf8, engine_for(), "", delimiter, (), (), True)
     try:
         offer = apart(parse.offered, head, [delimiter], n_bytes=len(head))

@@ -31,6 +31,7 @@ class State:
     permitted: Facts = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     withdrawn: dict[int, Facts] = field(default_factory=dict)
+    deleted_marts: set[int] = field(default_factory=set)
 
 
 def read_state(lake: Lake) -> State:
@@ -51,6 +52,8 @@ def read_state(lake: Lake) -> State:
             state.deleted.add(entry["drop_id"])
         elif what == "release withdrawn":
             state.withdrawn[entry["release"]] = entry
+        elif what == "release deleted":
+            state.deleted_marts.add(entry["release"])
     return state
 
 

@@ -10,10 +10,10 @@ import json
 from pathlib import Path
 
 from transforms import engine, keys, ledger
-from transforms.lake import Lake, UsageError, write_text
+from transforms.finished import READY, newer
+from transforms.lake import Lake, UsageError, remove, write_text
 from transforms.objection_list import take
 from transforms.objection_state import EMPTY, RECEIVED, REFUSED, Facts, State, read_state
-from transforms.receive import READY
 from transforms.sent import Refused, is_file
 from transforms.standard import Standard
 
@@ -25,17 +25,23 @@ def drop_id(folder: Path) -> str:
 
 
 def waiting(lake: Lake, state: State, confirmed: str = "") -> list[tuple[Path, str]]:
-    """Finished folders that were not dealt with, oldest first; and of `confirmed` the empty list that was refused last."""
+    """Finished folders (see finished.newer) that were not dealt with, oldest first; and of `confirmed` the empty list that was refused last."""
     meant = state.newest.get(confirmed, {})
     again = meant.get("drop_id") if meant.get("reason") == EMPTY else None
     found = []
     for folder in lake.path("objections").glob("*/*"):
         with contextlib.suppress(FileNotFoundError, PermissionError):  # a sender may tidy up while we look
-            if folder.is_dir() and is_file(folder / READY):
+            if folder.is_dir() and is_file(folder / READY) and not newer(folder):
                 identity = drop_id(folder)
                 if identity not in state.drops or identity == again:
-                    found.append(((folder / READY).stat().st_mtime_ns, folder.name, folder, identity))
+                    found.append(((folder / READY).lstat().st_ctime_ns, folder.name, folder, identity))
     return [(folder, identity) for _, _, folder, identity in sorted(found)]
+
+
+def overtaken(lake: Lake, state: State) -> int:
+    """How many folders are not read because something in them is newer than _READY."""
+    folders = [folder for folder in lake.path("objections").glob("*/*") if folder.is_dir() and newer(folder)]
+    return sum(drop_id(folder) not in state.drops for folder in folders)
 
 
 def unconfirmed(lake: Lake, sender: str = "") -> str:
@@ -64,7 +70,10 @@ def receive(standard: Standard, lake: Lake, confirmed: str = "") -> dict[str, in
         if confirmed and not any(_sender(folder) == confirmed for folder, _ in listed):
             raise UsageError(f"no list of {confirmed} waits: only an empty list that was refused last can be confirmed")
         for folder, identity in listed:
-            told = _receive_one(standard, lake, folder, identity, _sender(folder) == confirmed)
+            try:
+                told = _receive_one(standard, lake, folder, identity, _sender(folder) == confirmed)
+            except ledger.Busy:  # the next time
+                continue
             counts["lists" if told["what"] == RECEIVED else "lists_refused"] += 1
             for count, name in (("objections", "n_objections"), ("lifted", "n_lifted"), ("bad_rows", "n_bad")):
                 counts[count] += told.get(name) or 0
@@ -102,7 +111,7 @@ def _answer(folder: Path, words: Facts, answers: list[tuple[int, str]]) -> None:
     if answers:
         write_text(target, "\n".join(told) + "\n")
     else:
-        target.unlink(missing_ok=True)
+        remove(target)
 
 
 def answer_file(folder: Path) -> Path:

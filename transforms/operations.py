@@ -17,11 +17,13 @@ from transforms.render import render
 from transforms.standard import Standard
 
 Facts = dict[str, Any]
+LONG = 0.3  # hours that an upload may rest before somebody is asked to look
 BACK = 3  # months that are looked back for files that never came
 NEEDS = ("waits for a person", "failed, will be tried again", "rejected")
 HELP = {
     "landing_waiting": "Deliveries that wait to be taken in.",
     "landing_unfinished": "Deliveries without their _READY.",
+    "landing_newer_than_ready": "Deliveries with files that are newer than their _READY.",
     "submissions": "Submissions by state.",
     "overdue": "Periods whose files are due and have not come, by provider.",
     "refused_at_the_door": "Deliveries that were refused before they were numbered.",
@@ -67,10 +69,12 @@ def page(facts: Facts) -> str:
     needs = [item for item in facts["submissions"] if item["state"] in NEEDS]
     needs.sort(key=lambda item: (NEEDS.index(item["state"]), item["submission"]))
     counted = Counter(item["state"] for item in facts["submissions"])
+    overtaken = [item for item in facts["newer_than_ready"] if item["hours"] >= LONG]
     return render(
         "operations.html",
         **facts,
         needs=needs,
+        overtaken=overtaken,
         counted=sorted(counted.items()),
         made_on=f"{datetime.now(UTC):%Y-%m-%d %H:%M}",
     )
@@ -82,6 +86,7 @@ def prometheus(facts: Facts) -> str:
     values: dict[str, list[tuple[str, float]]] = {
         "landing_waiting": [("", facts["waiting_in_landing"])],
         "landing_unfinished": [("", facts["unfinished_in_landing"])],
+        "landing_newer_than_ready": [("", len(facts["newer_than_ready"]))],
         "submissions": [
             (f'{{state="{state}"}}', n)
             for state, n in sorted(Counter(i["state"] for i in facts["submissions"]).items())

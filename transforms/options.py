@@ -19,15 +19,22 @@ def parser(about: str) -> argparse.ArgumentParser:
     form.add_argument("--json", action="store_true", help="the same for programs")
     form.add_argument("--prometheus", action="store_true", help="counts in the text form that Prometheus reads")
     form.add_argument("--page", type=Path, metavar="FILE", help="write it as a page, with what is overdue")
+    add("fetch", "Copy finished deliveries from the bucket that ARRIVALS_BUCKET names into landing.")
     run = add("run", "Receive what landed and take it through ingest, validate, feedback and harmonise.")
     run.add_argument("submission", nargs="?", help="one submission, like ZZ1/2026-09")
     run.add_argument("--all", action="store_true", help="every submission with something to do")
-    add("publish", "Link people and make a release, if anything has changed; then compare providers with their peers.")
+    publish = add(
+        "publish", "Link people and make a release, if anything has changed; then compare providers with their peers."
+    )
+    for one in (run, publish):
+        one.add_argument(
+            "--json", action="store_true", help="a line of JSON for each stage and submission, and no words"
+        )
     releases = add("releases", "The releases that are kept; go back to one, or keep one for longer.")
-    one = releases.add_mutually_exclusive_group()
-    one.add_argument("--roll-back", type=int, metavar="N", help="read release N again, without who objects by now")
-    one.add_argument("--pin", type=int, metavar="N", help="keep release N however old it becomes")
-    one.add_argument("--unpin", type=int, metavar="N", help="no longer: it goes when its time comes")
+    which = releases.add_mutually_exclusive_group()
+    which.add_argument("--roll-back", type=int, metavar="N", help="read release N again, without who objects by now")
+    which.add_argument("--pin", type=int, metavar="N", help="keep release N however old it becomes")
+    which.add_argument("--unpin", type=int, metavar="N", help="no longer: it goes when its time comes")
     add("take-back", "A submission no longer counts: its provider takes it back.").add_argument(
         "submission", help="like ZZ1/2026-09; what is sent for it afterwards counts again"
     )

@@ -13,9 +13,10 @@ from typing import Any
 import duckdb
 
 from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms.abort import reached
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
-from transforms.audit import audit
+from transforms.audit import ContractBroken, audit, record_failure
 from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
@@ -32,6 +33,7 @@ from transforms.maturity import first_received
 from transforms.measure import measure
 from transforms.metrics import described
 from transforms.objecting import add_objecting, objecting_fingerprint
+from transforms.observe import observed
 from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
@@ -40,7 +42,7 @@ from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
 from transforms.trend import trend
-from transforms.withdraw import withdraw
+from transforms.withdraw import NOTICE, withdraw
 from transforms.work import pending
 
 CODE = (
@@ -70,6 +72,7 @@ CODE = (
     *document.CODE,
 )
 PATIENCE = timedelta(minutes=10)
+PATIENCE_WITH_FIRST = timedelta(minutes=30)  # while somebody waits for their first answer: a release takes their time
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
 # Why the open area stays as it was in a release, for whoever reads release.json.
 CALENDAR = "The open area changes once a month."
@@ -96,7 +99,8 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
 def is_due(standard: Standard, lake: Lake) -> bool:
     """Whether something has changed since the last release, and the work that is under way is through.
 
-    A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them.
+    A burst of arrivals makes one release, not many; but nobody waits for ever behind a stream of them. Patience begins with
+    the first that the release is without; where its mart was withdrawn nobody can read, and there is less of it.
     """
     release.settle(lake)
     if rollback.held(lake):
@@ -109,12 +113,17 @@ def is_due(standard: Standard, lake: Lake) -> bool:
     made = release.current_manifest(lake)
     if made.get("fingerprint") == release_fingerprint(standard, lake):
         return False
-    if not pending(standard, lake):
+    if not (waiting := pending(standard, lake)):
         return True
-    since = made["made_at"] if made else ledger.entries(lake)[0]["at"]
-    return datetime.now(UTC) - datetime.fromisoformat(since) > PATIENCE
+    since, patience = made["made_at"] if made else ledger.entries(lake)[0]["at"], PATIENCE
+    if not lake.path("current", "protected", NOTICE).exists():
+        since = next((e["at"] for e in ledger.entries(lake) if e["event"] == "seen" and e["at"] > since), since)
+        first = {str(s) for s, listed in state.arrivals.items() if all(one.outcome is None for one in listed)}
+        patience = PATIENCE_WITH_FIRST if first & set(waiting) else PATIENCE
+    return datetime.now(UTC) - datetime.fromisoformat(since) > patience
 
 
+@observed("publish")
 def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, Any]:
     """Link and make a release if anything changed. Returns {"release": number or None, ...counts}. After a roll back only who
     `is_asked` for it goes forward again; by itself the service just leaves out who objects by now.
@@ -142,7 +151,11 @@ def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, 
         number = release.next_number(lake)
         with lake.workspace() as work:
             built = work / "release"
-            facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
+            try:
+                facts, removed = _build(standard, lake, built, secret.hex(), number, mark)
+            except ContractBroken:
+                record_failure(lake, mark)
+                raise
             keep = int(standard.settings["publishing"]["keep_releases"])
             about = {"fingerprint": mark, "standard": standard.version, "removed": removed, "objecting": who}
             release.install_release(lake, built, number, about, keep)
@@ -162,8 +175,10 @@ def _build(
         kept_because = CALENDAR if is_open_held(standard, lake) else ""
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
+        reached("build", "protected")
         run_folder(con, HERE / "protected", is_database=True)
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
+        reached("build", "measure")
         facts["cells"] = measure(con, standard)
         before = earlier.earlier_cells(con, lake)
         judge(con, standard)
@@ -176,6 +191,7 @@ def _build(
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
+        reached("build", "open")
         run_folder(con, HERE / "open", is_database=True)
         trend(con)
         audit(con, standard)
@@ -185,6 +201,7 @@ def _build(
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
         describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
+        reached("write", "open")
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
             con.execute(f"copy open.{table} to '{built}/open/{table}.csv' (header)")

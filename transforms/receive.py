@@ -3,12 +3,10 @@
 Promise: landing is never changed; each delivery gets exactly one recorded outcome at the door, and none blocks another.
 """
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-import time
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -16,15 +14,15 @@ from typing import Any
 from transforms import keys, ledger, parse
 from transforms.apart import ApartFault, Unreadable, apart
 from transforms.arrivals import State, read_state
+from transforms.disk import number_of
+from transforms.finished import READY, TAKE_BACK, as_unfinished, is_over, newer, waiting
 from transforms.lake import Lake, Submission, UsageError, install
 from transforms.ours import line_of_ours
 from transforms.recognise import recognise
-from transforms.sent import Refused, copy_file, is_file, is_folder, is_linked, is_open, opened
+from transforms.sent import Refused, copy_file, is_file, is_linked, is_open, opened
 from transforms.standard import Standard
 from transforms.take_back import take_back
 
-READY = "_READY"
-TAKE_BACK = "_WITHDRAW"  # a delivery that holds this file, and whatever else, takes its submission back
 LONGEST_MANIFEST = 1 << 22
 
 
@@ -37,42 +35,11 @@ class ReceiveCrashed(Exception):
         self.counts = counts
 
 
-def drop_id(folder: Path) -> str:
-    """What a landing folder is now: its place, and its files with their sizes and times; of one that cannot be looked
-    into, and of a link, its own."""
-    inside = folder.iterdir() if is_open(folder) else iter([folder])
-    listing = sorted(
-        (f.name, f.lstat().st_size, f.lstat().st_mtime_ns) for f in inside if f == folder or not is_folder(f)
-    )
-    place = (folder.parent.parent.name, folder.parent.name, folder.name)
-    return hashlib.sha256(json.dumps([place, listing]).encode()).hexdigest()[:32]
-
-
-def waiting(lake: Lake, known: set[str]) -> list[tuple[Path, str]]:
-    """Landing folders that are finished, or abandoned for longer than the grace, and not dealt with; oldest first."""
-    grace = float(os.environ.get("READY_GRACE_HOURS", "24")) * 3600
-    found = []
-    for folder in lake.path("landing").glob("*/*/*"):
-        with contextlib.suppress(FileNotFoundError):  # a provider may tidy up while we look
-            if not folder.is_dir() or (is_open(folder) and not any(folder.iterdir())):
-                continue
-            if is_open(folder):
-                ready = next((folder / name for name in (READY, TAKE_BACK) if is_file(folder / name)), folder)
-                latest = max(f.lstat().st_mtime for f in folder.iterdir())
-            else:
-                ready, latest = folder, folder.lstat().st_mtime
-            if ready == folder and time.time() - latest < grace:
-                continue
-            if (identity := drop_id(folder)) not in known:
-                place = (folder.parent.parent.name, folder.parent.name)
-                found.append((place, ready.lstat().st_mtime_ns, folder, identity))
-    return [(folder, identity) for _, _, folder, identity in sorted(found, key=lambda item: (*item[:2], item[2].name))]
-
-
 def receive(standard: Standard, lake: Lake) -> dict[str, int]:
-    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and how many
-    took a submission back, if any. Raises ReceiveCrashed, when all were looked at."""
-    lake.prepare()
+    """Take in everything that waits. Returns how many deliveries were received, unchanged or rejected at the door, and, if
+    any, how many took a submission back or are not finished. Raises ReceiveCrashed, when all were looked at, and what a full
+    disk says at once."""
+    lake.prepare().tidy()
     crashed: list[str] = []
     counts = {"received": 0, "unchanged": 0, "rejected": 0}
     with ledger.lock(lake, "receive", wait=True):
@@ -85,6 +52,8 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
             except ledger.Busy:  # a submission that is worked on is taken back the next time
                 pass
             except (OSError, ApartFault) as error:  # one delivery must not stop the others
+                if number_of(error):  # but a full disk stops them all, and is nobody's fault
+                    raise
                 crashed.append(f"{type(error).__name__} in {line_of_ours(error)}")
             state = read_state(lake)
     if crashed:
@@ -95,7 +64,7 @@ def receive(standard: Standard, lake: Lake) -> dict[str, int]:
 def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, identity: str) -> str:
     provider, period = folder.parent.parent.name.upper(), folder.parent.name
     try:
-        submission = _submission(standard, provider, period)
+        submission = submission_of(standard, provider, period)
         if not is_open(folder):
             raise Refused("no_files", "a link") if is_linked(folder) else Refused("no_access")
         if is_file(folder / TAKE_BACK):
@@ -103,9 +72,11 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
         manifest = manifest_of(folder)
         files = _files(standard, lake, state, submission, folder, manifest)
     except Refused as refused:
-        # A folder's name is the provider's own text: it is repeated only when it is a known code or a period.
-        named = provider if provider in standard.providers else "unknown"
-        period = period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown"
+        if last := newer(folder):  # what is wrong may be that an upload goes on
+            if not is_over(last):
+                return "unfinished"
+            identity = as_unfinished(identity)
+        named, period = repeatable(standard, provider, period)
         why = {"provider": named, "period": period, "reason": refused.reason, "detail": refused.detail}
         ledger.append(lake, "rejected", drop_id=identity, **why)
         return "rejected"
@@ -121,7 +92,16 @@ def _receive_one(standard: Standard, lake: Lake, state: State, folder: Path, ide
     return "received"
 
 
-def _submission(standard: Standard, provider: str, period: str) -> Submission:
+def repeatable(standard: Standard, provider: str, period: str) -> tuple[str, str]:
+    """A folder's name is the sender's own text: it is repeated only where it is a known code, or a period."""
+    return (
+        provider if provider in standard.providers else "unknown",
+        period if re.fullmatch(r"\d{4}-\d{2}", period) else "unknown",
+    )
+
+
+def submission_of(standard: Standard, provider: str, period: str) -> Submission:
+    """Which one a delivery is for. Raises Refused."""
     if provider not in standard.providers:
         raise Refused("unknown_provider")
     try:
@@ -174,20 +154,27 @@ def _files(
     if not present:
         raise Refused("no_files")
     found: dict[str, dict[str, Any]] = {}
+    ready = (folder / READY).lstat().st_ctime_ns
     layouts = standard.providers[submission.provider]["layouts"].split()
     with lake.workspace() as work:
         copies = []
         for position, source in enumerate(present, 1):
             where = f"file {position} of {len(present)}"
             copied = work / str(position)
+            said = listed.get(source.name, {})
             with opened(source, where) as reading:
+                begun = os.fstat(reading.fileno())
+                if begun.st_ctime_ns > ready and not said.get("sha256"):
+                    raise Refused("ready_is_older", where)
                 head = recognise(parse.first_lines(reading), standard, layouts)
                 if head.reason:
                     named = f", layout {head.layout.name}" if head.layout else ""
                     raise Refused(head.reason, f"{where}{named}" + (f": {head.detail}" if head.detail else ""))
                 assert head.layout is not None
                 sha256, n_bytes, is_utf8 = copy_file(reading, copied, where)
-            said = listed.get(source.name, {})
+                ended = os.fstat(reading.fileno())
+            if (begun.st_size, begun.st_mtime_ns) != (ended.st_size, ended.st_mtime_ns):
+                raise Refused("ready_is_older", where)
             if said.get("sha256") and str(said["sha256"]).lower() != sha256:
                 raise Refused("wrong_hash", where)
             if head.layout.name in found:

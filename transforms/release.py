@@ -6,8 +6,6 @@ else of the lake, follows it too.
 """
 
 import json
-import os
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import duckdb
 
 from transforms import keys, ledger
 from transforms.arrivals import read_state
-from transforms.lake import Lake, UsageError, fsync, point
+from transforms.lake import Lake, UsageError, discard, fsync, point, rename
 
 AREAS = ("open", "protected", "site")
 
@@ -81,15 +79,15 @@ def install_release(
         fsync(path)
     target = lake.path("releases", number)
     if target.exists():  # a crash before the ledger's line left it: nobody has read it
-        shutil.rmtree(target)
-    os.replace(built, target)
+        discard(lake, target)
+    rename(built, target)
     fsync(target.parent)
     ledger.append(lake, event, release=number, **facts)
     _point(lake, number)
     pins = pinned(lake)
     for old in kept(lake)[:-keep]:
         if old not in pins:
-            shutil.rmtree(lake.path("releases", old))
+            discard(lake, lake.path("releases", old))
 
 
 def kept(lake: Lake) -> list[int]:

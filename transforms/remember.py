@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from transforms import fingerprint
+from transforms.lake import rename
 
 FOLDER = Path(__file__).resolve().parent.parent / ".airflow"  # beside what else the service keeps for itself
 
@@ -41,7 +42,7 @@ def keep(version: str, loaded: Any) -> None:
         beside = target.with_suffix(f".{os.getpid()}")
         with open(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as handle:
             pickle.dump(loaded, handle, protocol=pickle.HIGHEST_PROTOCOL)
-        os.replace(beside, target)
+        rename(beside, target)
         for old in target.parent.glob("standard-*.pickle"):
             if old != target:
                 old.unlink(missing_ok=True)

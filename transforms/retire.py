@@ -22,11 +22,10 @@ def retire(standard: Standard, lake: Lake) -> dict[str, int]:
     settings = standard.settings["retention"]
     counts = {"copies_deleted": 0, "contents_deleted": 0}
     state = read_state(lake)
-    told = {(e.get("what"), e.get("content") or (e.get("provider"), e.get("period"), e.get("arrival")))
-            for e in ledger.entries(lake) if e["event"] == EVENT}  # fmt: skip
+    told, gone = _told(lake)
     for arrival in (one for one in _all(state) if _is_over(one, state, int(settings["replaced_days"]))):
         place = (arrival.submission.provider, arrival.submission.period, arrival.no)
-        if ("copies", place) not in told:
+        if place not in told:
             for path in _copies(standard, lake, arrival):
                 remove(path)
             facts = dict(zip(("provider", "period", "arrival"), place, strict=True))
@@ -41,13 +40,26 @@ def retire(standard: Standard, lake: Lake) -> dict[str, int]:
     sent = {file.sha256 for arrival in _all(state) for file in arrival.files}
     for sha256 in sorted(sent - kept):
         path = lake.path("received", sha256, "content")
-        if path.exists():
-            path.chmod(0o600)
+        if path.parent.exists():
+            if sha256 not in gone:  # said first: of what is gone nobody could say it any more
+                ledger.append(lake, EVENT, what="content", content=sha256)
             remove(path)
-            path.parent.rmdir()
-            ledger.append(lake, EVENT, what="content", content=sha256)
+            remove(path.parent)
             counts["contents_deleted"] += 1
     return counts
+
+
+def _told(lake: Lake) -> tuple[set[tuple[str, str, int]], set[str]]:
+    """Of what the ledger says that it was deleted: the deliveries, and the contents that nobody sent again since."""
+    deliveries, contents = set(), set()
+    for entry in ledger.entries(lake):
+        if entry["event"] == EVENT and entry["what"] == "copies":
+            deliveries.add((entry["provider"], entry["period"], entry["arrival"]))
+        elif entry["event"] == EVENT:
+            contents.add(entry["content"])
+        elif entry["event"] == "seen":
+            contents -= {file["sha256"] for file in entry["files"]}
+    return deliveries, contents
 
 
 def _all(state: State) -> list[Arrival]:

@@ -12,9 +12,10 @@ from pathlib import Path
 import duckdb
 
 from transforms import keys, ledger
+from transforms.abort import reached
 from transforms.arrivals import read_state
 from transforms.keys import LENGTH, aside, key_id, load
-from transforms.lake import Lake, fsync
+from transforms.lake import Lake, fsync, remove
 
 
 def rotate(lake: Lake, name: str) -> str:
@@ -123,7 +124,8 @@ def judged_with(lake: Lake) -> set[str]:
 
 def _write(path: Path, key: bytes) -> None:
     """Write a key for its owner only, durable before this returns; what a crash left is replaced."""
-    path.unlink(missing_ok=True)
+    remove(path)
+    reached("write", path)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as handle:
         handle.write(key.hex() + "\n")
     fsync(path)

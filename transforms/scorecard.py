@@ -84,6 +84,10 @@ def parts(submission: Submission, standard: Standard, lake: Lake, state: State) 
     earlier = sorted((place for place in own if place.period < submission.period), reverse=True)
     made = []
     for name, listed in sorted(_judged(submission, standard, lake, state).items()):
+        if not bronze_file(
+            lake, listed[-1], name
+        ).exists():  # it counts no longer, and had its time: only its outcome is told
+            continue
         older = (_judged(place, standard, lake, state).get(name) for place in earlier if len(listed) == 1)
         before = listed[-2:-1] or next(filter(None, older), [])[-1:]
         made.append(Part(standard.layouts[name], listed[-1], before[0] if before else None))

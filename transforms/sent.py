@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from transforms import parse
+from transforms.abort import reached
 
 CHUNK = 1 << 22
 
@@ -65,12 +66,6 @@ def opened(path: Path, where: str) -> Iterator[BinaryIO]:
         yield reading
 
 
-def take_file(source: Path, target: Path) -> tuple[str, int, bool]:
-    """Copy a sender's file, as below."""
-    with opened(source, "file 1 of 1") as reading:
-        return copy_file(reading, target, "file 1 of 1")
-
-
 def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bool]:
     """Copy, hash and test for UTF-8 in one pass with bounded memory. Raises Refused at the first sign that it is no text, or
     of a line without an end."""
@@ -78,6 +73,7 @@ def copy_file(reading: BinaryIO, target: Path, where: str) -> tuple[str, int, bo
     decoder = codecs.getincrementaldecoder("utf-8")()
     length = 0  # of the line that is not at its end
     reading.seek(0)
+    reached("write", target)
     with open(target, "wb") as writing:
         while chunk := reading.read(CHUNK):
             if may_hold_nul is None:

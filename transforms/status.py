@@ -7,12 +7,14 @@ from typing import Any
 from transforms import compare, release, rollback
 from transforms.arrivals import State, read_state
 from transforms.confine import lacks
+from transforms.finished import READY, overtaken, waiting
 from transforms.lake import Lake, Submission
 from transforms.objecting import to_check
 from transforms.objection_state import REFUSED, permitted_now
 from transforms.objection_state import read_state as read_objections
+from transforms.objections import overtaken as overtaken_lists
 from transforms.objections import waiting as waiting_lists
-from transforms.receive import READY, waiting
+from transforms.receive import repeatable
 from transforms.standard import Standard
 from transforms.work import pending, waits_for_person
 
@@ -25,6 +27,7 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
     return {
         "waiting_in_landing": len(waiting(lake, state.drops)),
         "unfinished_in_landing": unfinished(lake),
+        "newer_than_ready": newer_than_ready(standard, lake, state),
         "submissions": [_one(standard, state, submission, todo) for submission in sorted(state.arrivals)],
         "refused_at_the_door": [
             {key: entry.get(key, "") for key in ("at", "provider", "period", "reason", "detail")}
@@ -53,6 +56,7 @@ def objections(standard: Standard, lake: Lake) -> dict[str, Any]:
                   for name, entry in sorted(state.lists.items())},
         "refused_lists": {name: words[reason]["what"] for name, reason in sorted(refused.items())},
         "waiting": len(waiting_lists(lake, state)),
+        "newer_than_ready": overtaken_lists(lake, state),
         "permitted_until": state.permitted.get("expires_on", ""),
         "is_permitted_now": permitted_now(state),
         "to_check": sorted({submission for _, _, submission in to_check(standard, lake)}),
@@ -64,6 +68,16 @@ def unfinished(lake: Lake) -> int:
     """Landing folders with files and no _READY: an upload under way, or forgotten."""
     folders = [f for f in lake.path("landing").glob("*/*/*") if f.is_dir()]
     return sum(1 for f in folders if not (f / READY).exists() and any(f.iterdir()))
+
+
+def newer_than_ready(standard: Standard, lake: Lake, state: State) -> list[dict[str, Any]]:
+    """Deliveries that are not taken in because files in them are newer than _READY: provider, period, hours since the last
+    change."""
+    found = []
+    for folder, seconds in overtaken(lake, state.drops):
+        provider, period = repeatable(standard, folder.parent.parent.name.upper(), folder.parent.name)
+        found.append({"provider": provider, "period": period, "hours": round(seconds / 3600, 1)})
+    return found
 
 
 def _one(standard: Standard, state: State, submission: Submission, todo: set[str]) -> dict[str, Any]:
@@ -110,6 +124,9 @@ def report(facts: dict[str, Any]) -> str:
         lines.append(f"{facts['waiting_in_landing']} deliveries wait in landing")
     if facts["unfinished_in_landing"]:
         lines.append(f"{facts['unfinished_in_landing']} deliveries have no _READY yet")
+    for item in facts["newer_than_ready"]:
+        since = f"nothing has changed for {item['hours']} hours" if item["hours"] >= 0.1 else "an upload may go on"
+        lines.append(f"  {item['provider']}/{item['period']}: files are newer than _READY: send _READY again ({since})")
     lines.append("submissions: " + (", ".join(f"{n} {state}" for state, n in sorted(counted.items())) or "none yet"))
     for item in facts["submissions"]:
         if item["state"] != "accepted":
@@ -146,6 +163,10 @@ def _objection_lines(facts: dict[str, Any]) -> list[str]:
     lines = []
     if facts["waiting"]:
         lines.append(f"{facts['waiting']} lists of objections wait")
+    if n := facts["newer_than_ready"]:
+        lines.append(
+            f"{n} list{'s' * (n > 1)} of objections wait{'s' * (n == 1)} for {'its' if n == 1 else 'their'} _READY to be sent again"
+        )
     for name, words in facts["refused_lists"].items():
         lines.append(f"  the newest list of {name} was refused: {words}")
     n_objections = sum(entry["n_objections"] for entry in facts["lists"].values())

@@ -213,9 +213,13 @@ def _settle(
     work: Path,
 ) -> dict[str, int]:
     """Write the results, then the outcome, then what is in force: in this order, so that a crash repeats and harms not."""
-    n_issues = 0
+    n_issues = n_records = n_quarantined = 0
     for one in judged:
         n_issues += _write_results(con, standard, lake, arrival, one, work)
+        if one.shaped.refused.exists():
+            n_quarantined += _rows(con, one.shaped.refused)
+            target = lake.arrival_file("quarantine", one.layout.table, arrival.submission, arrival.no, one.layout.name)
+            install(one.shaped.refused, target)
         remembered, when = _memory(standard, lake, arrival, one.file)
         write_text(remembered, f"{when} {one.mark}\n")
     rejecting = [rule for one in judged for rule in one.rejecting]
@@ -226,16 +230,12 @@ def _settle(
         why = {"reason": "rule_broken", "detail": ", ".join(rejecting)} if rejecting else {}
         ledger.append(lake, outcome, **facts, **why)
     current = read_state(lake).current(arrival.submission)
-    n_records = n_quarantined = 0
     for one in judged:
-        place = (one.layout.table, arrival.submission)
         n_records += _rows(con, one.shaped.kept)
-        if one.shaped.refused.exists():
-            n_quarantined += _rows(con, one.shaped.refused)
-            target = lake.arrival_file("quarantine", *place, arrival.no, one.layout.name)
-            install(one.shaped.refused, target)
         if outcome == "accepted" and current[one.layout.name].no == arrival.no:
-            install(one.shaped.kept, lake.current_file("validated", *place, one.layout.name))
+            install(
+                one.shaped.kept, lake.current_file("validated", one.layout.table, arrival.submission, one.layout.name)
+            )
     return {"judged": 1, outcome: 1, "records": n_records, "quarantined": n_quarantined, "issues": n_issues}
 
 

@@ -12,7 +12,7 @@ import duckdb
 from transforms import keys, ledger, objections, release
 from transforms.arrivals import read_state as read_arrivals
 from transforms.engine import connect, without_values
-from transforms.lake import Lake, fsync, install, remove, write_text
+from transforms.lake import Lake, discard, fsync, install, remove, write_text
 from transforms.objecting import add_linked, add_objecting, objecting_fingerprint
 from transforms.objection_state import read_state
 from transforms.objections import answer_file, drop_id
@@ -145,13 +145,12 @@ def tidy(standard: Standard, lake: Lake, wait: bool = True) -> dict[str, int]:
         for folder in [path for path in lake.path("objections").glob("*/*") if path.is_dir()]:
             entry = state.drops.get(drop_id(folder))
             if entry and _is_over(entry["at"], settings["keep_list_days"]):
-                _delete(folder)
-                answer_file(folder).unlink(missing_ok=True)
-                fsync(folder.parent)
-                if entry["drop_id"] not in state.deleted:
+                if entry["drop_id"] not in state.deleted:  # said first: of what is gone nobody could say it any more
                     ledger.append(
                         lake, "objection", what="list deleted", sender=entry["sender"], drop_id=entry["drop_id"]
                     )
+                remove(answer_file(folder))
+                discard(lake, folder)
                 counts["lists_deleted"] += 1
         kept = {f"{sender}-{entry['list_no']}.parquet" for sender, entry in state.lists.items()}
         for path in lake.path("objected", "list").glob("*.parquet"):
@@ -165,19 +164,13 @@ def tidy(standard: Standard, lake: Lake, wait: bool = True) -> dict[str, int]:
         for number, entry in state.withdrawn.items():
             path = lake.path("withdrawn", number, MART)
             # The newest is what the next release is compared with: it goes when there is a newer one.
-            if path.exists() and number < current and _is_over(entry["at"], settings["keep_withdrawn_days"]):
+            if path.parent.exists() and number < current and _is_over(entry["at"], settings["keep_withdrawn_days"]):
+                if number not in state.deleted_marts:
+                    ledger.append(lake, "objection", what="release deleted", release=number)
                 remove(path)
-                path.parent.rmdir()
-                ledger.append(lake, "objection", what="release deleted", release=number)
+                remove(path.parent)
                 counts["marts_deleted"] += 1
     return counts
-
-
-def _delete(folder: Path) -> None:
-    """Take a delivery away, _READY last: a crash leaves it to be deleted, and not to be read again."""
-    for path in sorted(folder.iterdir(), key=lambda path: path.name.startswith("_")):
-        path.unlink()
-    folder.rmdir()
 
 
 def _is_over(at: str, days: int) -> bool:

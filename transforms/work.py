@@ -12,11 +12,13 @@ from typing import Any
 from transforms import harmonise as harmonise_stage
 from transforms import ledger
 from transforms.arrivals import State, read_state
+from transforms.disk import stop_if_full
 from transforms.engine import fingerprint_of
 from transforms.feedback import feedback, owed
 from transforms.harmonise import harmonise
 from transforms.ingest import bronze_file, bronze_fingerprint, ingest
 from transforms.lake import Lake, Submission
+from transforms.observe import observing
 from transforms.ours import line_of_ours
 from transforms.standard import Standard
 from transforms.validate import is_fresh, validate
@@ -118,11 +120,13 @@ def run_chunk(stage: str, names: list[str], standard: Standard, lake: Lake) -> d
         if stage != "ingest" and _must_wait(lake, submission):
             continue
         try:
-            counts = STAGES[stage](submission, standard, lake)
+            with observing(lake, stage, submission) as counts:
+                counts |= STAGES[stage](submission, standard, lake)
         except ledger.Busy:
             totals["busy"] += 1
             continue
         except Exception as error:  # noqa: BLE001  our fault, whatever it is, must not stop the neighbours
+            stop_if_full(error, lake)
             crashed.append(f"{name} ({type(error).__name__})")
             _record_crash(lake, submission, stage, error)
             continue
