@@ -18,7 +18,8 @@ PUBLISHED = """"table" varchar, metric varchar, period varchar, place_kind varch
     category varchar, numerator bigint, denominator bigint, n_people_numerator bigint, n_people_denominator bigint,
     n_people_difference bigint, suppression varchar, smallest_count_shown integer, rounding_base integer,
     hides_none_and_all boolean, was_hidden boolean, was_base_hidden boolean, is_numerator_open boolean,
-    is_denominator_open boolean, is_rest_open boolean, was_left_out boolean"""
+    is_denominator_open boolean, is_rest_open boolean, was_left_out boolean, is_numerator_unprotected boolean,
+    is_denominator_unprotected boolean, is_rest_unprotected boolean, was_gone boolean"""
 KEPT = "published_cell"
 
 

@@ -15,7 +15,7 @@ from transforms.bounds import Array, Margins, collected, pairs, ranges
 QUANTITIES = """
 select q.kind, q.value, q.low, q.high, q.low_before, q.high_before, q.least_but_none_before, q.price,
        q.is_hidden, q.was_shown, q.is_untold, q.is_kept, q.is_free,
-       q.is_last, q.is_withdrawn, q.least_of_many
+       q.is_last, q.is_withdrawn, q.is_gone, q.is_known, q.least_of_many
 from measure.quantity as q order by q.quantity_no
 """
 CELLS = """
@@ -56,6 +56,8 @@ class Told:
     is_last: Array  # it may be hidden where there is nothing else
     least_of_many: Array  # from so many on it is hidden for the sake of others alone; 0: whatever it is
     is_withdrawn: Array  # it is a part of few that are not broken down
+    is_gone: Array  # what it is in has no row
+    is_known: Array  # a release that can be read shows it, or has let it go: nobody can be kept from it
     cells: Array  # a row per cell: numerator, denominator, rest
     is_row: Array  # of each cell: a release that can be read has a row of it
     is_told: Array  # of each cell: the release that is made has a row of it, unless it is not broken down
@@ -70,7 +72,6 @@ class Told:
 
     def __post_init__(self) -> None:
         self.seen_low, self.seen_high = self.value.copy(), self.value.copy()  # found possible (exact.py)
-        self.is_gone = np.zeros(len(self.value), dtype=bool)  # what it is in has no row
         self.least_but_none = self.least_but_none_before.copy()
         # What is left over is hidden by hiding the numerator; a denominator only with all that rests on it.
         self.by_hiding = np.arange(len(self.value))
@@ -208,6 +209,7 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
     is_told = (told["is_hidden"] == 1) | ~is_hidden[same]
     low, high = np.where(is_told, told["low"], told["low_before"]), np.where(is_told, told["high"], told["high_before"])
     was_shown = together(np.maximum, told["was_shown"], 0) == 1
+    is_known = together(np.maximum, told["is_known"], 0) == 1
     may_go = told["is_free"] | told["is_hidden"] | told["is_untold"] | (told["kind"] == 2)
     far = np.iinfo(np.int64).max
     is_withdrawn = together(np.maximum, told["is_withdrawn"], 0) == 1
@@ -225,7 +227,7 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
         "least_but_none_before": together(np.maximum, told["least_but_none_before"], 0),
         "price": together(np.add, told["price"], 0),
         "is_hidden": is_hidden,
-        "is_kept": (is_hidden & (together(np.maximum, told["is_kept"], 0) == 1)) & ~was_shown,
+        "is_kept": (is_hidden & (together(np.maximum, told["is_kept"], 0) == 1)) & ~is_known,
         "is_free": ~is_hidden
         & (together(np.minimum, may_go, 1) == 1)
         & (together(np.maximum, told["is_free"], 0) == 1),
@@ -233,6 +235,8 @@ def merged(told: dict[str, Array], system: Margins) -> tuple[Array, dict[str, Ar
         & (together(np.minimum, may_go | told["is_last"], 1) == 1)
         & (together(np.maximum, told["is_last"], 0) == 1),
         "is_withdrawn": is_withdrawn,
+        "is_gone": together(np.maximum, told["is_gone"], 0) == 1,
+        "is_known": is_known,
         "least_of_many": np.where(
             together(np.minimum, told["least_of_many"], far) == 0, 0, together(np.maximum, told["least_of_many"], 0)
         ),
@@ -250,7 +254,7 @@ def conceal(told: Told, chosen: Array) -> None:
         is_chosen[told.cells[taken, 0]] = True
     told.low[is_chosen], told.high[is_chosen] = told.low_before[is_chosen], told.high_before[is_chosen]
     told.is_hidden |= is_chosen
-    told.is_kept |= is_chosen
+    told.is_kept |= is_chosen & ~told.is_known
     told.is_free &= ~is_chosen
     remember_gaps(told)
 

@@ -25,7 +25,7 @@ class NothingLeft(Exception):
 
 
 def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
-    """Make measure.hidden, measure.not_broken_down and measure.without_row (quantity).
+    """Make measure.hidden, measure.not_broken_down, measure.without_row and measure.unprotected (quantity).
 
     Returns how many margins and quantities there are, and how many are hidden beside the primary ones.
     """
@@ -39,6 +39,7 @@ def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
         ("hidden", told.is_hidden),
         ("not_broken_down", told.is_withdrawn),
         ("without_row", told.is_gone),
+        ("unprotected", (told.is_hidden | told.is_withdrawn | told.is_gone) & ~told.is_kept),
     ):
         con.register("which", {"quantity_no": np.flatnonzero(which[told.same]).astype(np.int32)})
         con.execute(f"""create or replace table measure.{name} as

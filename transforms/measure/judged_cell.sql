@@ -19,7 +19,8 @@ left_out_before as (
 told as (
     select 0 as release, c.* exclude (suppression), suppression, d.smallest_count_shown, d.rounding_base,
            d.hides_none_and_all, coalesce(b.was_hidden, false) as was_hidden, coalesce(b.was_base_hidden, false) as was_base_hidden,
-           false as is_numerator_open, false as is_denominator_open, false as is_rest_open, false as was_left_out
+           false as is_numerator_open, false as is_denominator_open, false as is_rest_open, false as was_left_out,
+           false as is_numerator_unprotected, false as is_denominator_unprotected, false as is_rest_unprotected, false as was_gone
     from measure.cell as c
     join standard.suppression as d using (suppression)
     left join left_out_before as b

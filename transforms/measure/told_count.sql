@@ -7,12 +7,15 @@ with counted as (
     select release, smallest_count_shown as smallest, rounding_base as base, category, numerator_quantity, is_left_out, is_small, is_of_few, is_base_small, is_none_or_all,
            release > 0 and is_denominator_open as was_no_row, was_left_out, unnest([
         {'kind': 0, 'quantity': numerator_quantity, 'value': numerator, 'is_few': is_small, 'is_hidden': is_primary or was_hidden,
-         'is_kept': is_primary or was_hidden, 'least': (is_of_few and not is_small)::bigint, 'is_open': is_numerator_open or is_of_few_at_all},
+         'is_kept': is_primary or was_hidden, 'least': (is_of_few and not is_small)::bigint, 'is_open': is_numerator_open or is_of_few_at_all,
+         'is_unprotected': is_numerator_unprotected, 'is_gone': was_gone},
         {'kind': 1, 'quantity': denominator_quantity, 'value': denominator,
          'is_few': denominator between 1 and smallest_count_shown - 1, 'is_hidden': is_base_small or is_small_twice or was_base_hidden,
-         'is_kept': is_base_small or is_small_twice or was_base_hidden, 'least': is_base_small::bigint, 'is_open': is_denominator_open},
+         'is_kept': is_base_small or is_small_twice or was_base_hidden, 'least': is_base_small::bigint, 'is_open': is_denominator_open,
+         'is_unprotected': is_denominator_unprotected, 'is_gone': false},
         {'kind': 2, 'quantity': rest_quantity, 'value': rest, 'is_few': rest between 1 and smallest_count_shown - 1,
-         'is_hidden': is_primary or was_hidden, 'is_kept': is_rest_small, 'least': is_rest_small::bigint, 'is_open': is_rest_open or is_of_few_at_all}
+         'is_hidden': is_primary or was_hidden, 'is_kept': is_rest_small, 'least': is_rest_small::bigint, 'is_open': is_rest_open or is_of_few_at_all,
+         'is_unprotected': is_rest_unprotected, 'is_gone': false}
     ]) as c
     from (select *, denominator between 1 and smallest_count_shown - 1 as is_of_few_at_all from measure.judged_cell)
     where suppression <> 'deliveries'
@@ -21,9 +24,9 @@ select release, c.kind, c.quantity, c.value, numerator_quantity, category,
        -- Where there was no row nobody was kept from anybody's eyes: then a later release may say so. Of a cross that was left
        -- out nothing was told, and yet it is in the sums of what was.
        was_left_out or is_left_out or was_no_row and c.kind = 0 and c.value = 0 as was_nothing,
-       c.is_hidden and not was_nothing as is_hidden,
-       -- Of a breakdown that is left out nothing is told here, and yet it is in the sums that others are told of.
-       c.is_kept and not was_nothing as is_kept, c.is_open and not (was_left_out or is_left_out) as is_open, is_left_out, smallest,
+       -- Of a breakdown that is left out nothing is told here, and yet it is in the sums that others are told of: few are
+       -- kept from whoever subtracts there too.
+       c.is_hidden and (not was_nothing or c.is_few) as is_hidden, c.is_kept and (not was_nothing or c.is_few) as is_kept, c.is_open and not (was_left_out or is_left_out) as is_open, is_left_out, smallest, c.is_unprotected, c.is_gone,
        -- What is hidden only since few are left over is known by these.
        c.is_kept and (c.kind > 0 or release > 0 or is_small or is_of_few or is_base_small or is_none_or_all) as is_by_itself,
        case when was_left_out or is_left_out then 0 when c.is_few and c.is_hidden then 1 when c.is_hidden then c.least when c.kind = 2 or c.value = 0 then 0
