@@ -60,6 +60,7 @@ class Sheet:
     sums: list[dict[int, int]] = field(default_factory=list)
     seen: set[frozenset] = field(default_factory=set)
     no_row: set[int] = field(default_factory=set)
+    read: set[tuple] = field(default_factory=set)
 
     def unknown(self, name: tuple, low: int = 0, high: int = ANYTHING, gap: int = 0, *, hidden: bool = False) -> int:
         """The number of an unknown; told twice, both are true."""
@@ -265,6 +266,8 @@ def _counts(made: Sheet, cell: Cell) -> tuple[int, int, int]:
         return (1, cell.smallest - 1) if which in cell.few and not cell.is_out else (0, ANYTHING)
 
     is_shown = cell.numerator is not None
+    # What one release shows no other keeps from anybody.
+    made.read |= {name[0]} if is_shown else set()
     n = made.unknown(
         name[0], *read(cell.numerator, "numerator"), hidden="numerator" in cell.few if cell.is_out else not is_shown
     )
@@ -394,6 +397,8 @@ def breaches(
     """Every hidden unknown that has fewer possible values: by propagation, exactly in each block under `most` cells, and
     exactly near each of `sample` others."""
     low, high = made.narrowed()
+    for name in made.read:
+        made.hidden[made.named[name]] = False
     names = {no: name for name, no in made.named.items()}
     found = {no: (low[no], high[no]) for no in range(len(low)) if made.hidden[no] and high[no] - low[no] + 1 < fewest}
     left = []

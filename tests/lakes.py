@@ -210,7 +210,7 @@ def hasten(monkeypatch, is_audited: bool = True, is_proved: bool = False) -> Non
     if not is_audited:
         monkeypatch.setattr("transforms.publish.audit", lambda con, standard: 0)
     if not is_proved:
-        nothing = np.zeros(0, dtype=int)
+        nothing = np.zeros(0, dtype=int), []
         monkeypatch.setattr("transforms.secondary.uncertain", lambda *of_told: nothing)
     monkeypatch.setattr("transforms.duckdb_expectations.judge", judged_by_counts)
     monkeypatch.setattr("transforms.site.document", written_once)

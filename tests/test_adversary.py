@@ -329,9 +329,11 @@ def test_what_earlier_releases_give_away_stops_a_newer_one_and_alone_it_hides_mo
     assert n_shown(con) < 2 and attacked(con, standard) == {}
     con.execute("""
         insert into measure.earlier_cell by name
-        select 1 as release, c.* exclude (hidden_as, was_hidden, was_base_hidden, is_numerator_open, is_denominator_open, is_rest_open),
+        select 1 as release, c.* exclude (hidden_as, was_hidden, was_base_hidden, is_numerator_open, is_denominator_open, is_rest_open,
+                                          is_numerator_unprotected, is_denominator_unprotected, is_rest_unprotected, was_gone, was_left_out),
                category = 'female' as was_hidden, false as was_base_hidden, false as is_numerator_open,
-               false as is_denominator_open, false as is_rest_open
+               false as is_denominator_open, false as is_rest_open, false as is_numerator_unprotected,
+               false as is_denominator_unprotected, false as is_rest_unprotected, false as was_gone, false as was_left_out
         from measure.published_cell as c""")
     with pytest.raises(secondary.NothingLeft):
         disclose.disclose(con, standard)

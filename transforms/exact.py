@@ -1,7 +1,8 @@
-"""Bounds that propagation leaves -> the hidden counts that are not proved safe: whole-number programming on small blocks.
+"""Bounds that propagation leaves -> the hidden counts that are not proved safe: whole-number programming on blocks of sums.
 
-Promise: what is not returned can be told with as many different values as asked for, each with whole numbers for everything
-around it; where a block cannot show that, more is hidden instead. The solver is HiGHS, through SciPy.
+Promise: what is not returned can be told with as many different values as asked for, each found with whole numbers for
+everything around it and every sum kept; where a block cannot show that, more is hidden instead. The solver is HiGHS, through
+SciPy.
 """
 
 from __future__ import annotations
@@ -16,45 +17,72 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, milp
+from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from transforms.bounds import Array, ranges
 
 if TYPE_CHECKING:
     from transforms.quantities import Told
 
-SIZES = (60, 400, 2000)  # quantities that may move at once
-SWAYED, SWAYS = 2000, 6  # quantities of a block of which many are looked at at once, and how often
-# More than that has to do with a count, and no block of them proves anything: the sums nearest to it are solved by
-# themselves, and what they leave possible is what a reader of as many sums would find.
+SIZES = (2000, 10_000)  # quantities that may move at once: most are proved in the smaller blocks, the rest in the larger
+SWAYS = 8  # how often a block is pushed about before the next
+# More than that has to do with a count, and blocks of them prove little: the sums nearest to it are solved by themselves, and
+# what they leave possible is what a reader of as many sums would find.
 NEAR = 300
 FEW_LOOKS = 2000  # more are shared out: one process more for each thread that the engine may have
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
+LONGEST = 5.0  # seconds for one solution; what is not found by then is not proved
+NEARLY = 0.2  # a solution this near to the furthest is far enough
+TINY = 1e-9  # of what a solver reckons
 
 
-def uncertain(told: Told, is_there: Array, low: Array, high: Array, of_quantity: Array, fewest: int) -> Array:
-    """Of the quantities to be kept that `is_there` has in a row those that are not proved safe; what no row hides the bounds
-    alone protect. `of_quantity`: which have to do with each other."""
-
-    def left(which: Array) -> Array:
-        return which[told.seen_high[which] - told.seen_low[which] + 1 < fewest]
-
+def uncertain(
+    told: Told, is_there: Array, low: Array, high: Array, of_quantity: Array, fewest: int
+) -> tuple[Array, list[Array]]:
+    """Of the quantities to be kept that `is_there` has in a row those that are not proved safe, and what stands in the way of
+    each; what no row hides the bounds alone protect. `of_quantity`: which have to do with each other."""
     # To hide more makes nothing impossible that was possible: what was found once need not be found again.
-    kept = left(np.flatnonzero(told.is_kept & is_there))
+    kept = _left(told, np.flatnonzero(told.is_kept & is_there), fewest)
     is_small = np.bincount(of_quantity)[of_quantity[kept]] <= SIZES[-1]
     near, small = kept[~is_small], kept[is_small]
-    _sway(told, small, low, high, fewest)
     for size in SIZES:
-        for one in left(small):
-            _look(told, np.array([one]), _block(told, one, size, low, high), None, low, high, fewest)
+        _sway(told, _left(told, small, fewest), size, low, high, fewest)
     _share_out(told, near, low, high, fewest)
-    return np.concatenate([left(small), left(near)])
+    nearest = _nearest(told, low, high)
+    found = {}
+    for one in _left(told, small, fewest).tolist():
+        for size in SIZES:
+            if len(_left(told, np.array([one]), fewest)):
+                found[one] = _obstacles(told, one, _block(told, one, size, low, high), None, low, high, fewest)
+    for one in _left(told, near, fewest).tolist():
+        found[one] = _obstacles(told, one, *nearest(one), low, high, fewest)
+    unsafe = _left(told, kept, fewest)
+    return unsafe, [found[one] for one in unsafe.tolist()]
+
+
+def _left(told: Told, which: Array, fewest: int) -> Array:
+    return which[told.seen_high[which] - told.seen_low[which] + 1 < fewest]
+
+
+def _sway(told: Told, wanted: Array, size: int, low: Array, high: Array, fewest: int) -> None:
+    """Push all that are wanted of a block up or down at once, each some way that comes by chance (the same in every run): a few
+    solutions of a block prove what would take two of each."""
+    chance, waiting = np.random.default_rng(1), wanted
+    while len(waiting := _left(told, waiting, fewest)):
+        free = _block(told, waiting[0], size, low, high)
+        for _ in range(SWAYS):
+            inside = _left(told, np.intersect1d(waiting, free), fewest)
+            if not len(inside):
+                break
+            _look(told, inside, free, None, low, high, fewest, chance.choice([-1.0, 1.0], len(inside)))
+        waiting = np.setdiff1d(waiting, free)
 
 
 def _share_out(told: Told, near: Array, low: Array, high: Array, fewest: int) -> None:
     """Look at the sums nearest to each: none says anything of another, so several processes may share them."""
     n = int(os.environ.get("THREADS", "2")) if len(near) > FEW_LOOKS else 1
-    own, *others = [near[part::n] for part in range(n)]
+    # Those of one sum stay together: what proves one of them often proves them all.
+    own, *others = np.array_split(near[np.argsort(told.system.margin_of[told.system.first[near]], kind="stable")], n)
     command = [sys.executable, "-m", "transforms.exact"]
     apart = []
     for others_own in others:
@@ -76,27 +104,18 @@ def _share_out(told: Told, near: Array, low: Array, high: Array, fewest: int) ->
 
 
 def _look_near(told: Told, near: Array, low: Array, high: Array, fewest: int) -> None:
-    nearest = _nearest(told, low, high)
+    """Look at the sums nearest to each: first together with all others of which these are all sums, then at it alone."""
+    nearest, chance = _nearest(told, low, high), np.random.default_rng(1)
+    is_wanted = np.zeros(len(told.value), dtype=bool)
+    is_wanted[near] = True
     for one in near:
-        _look(told, np.array([one]), *nearest(int(one)), low, high, fewest)
-
-
-def _sway(told: Told, wanted: Array, low: Array, high: Array, fewest: int) -> None:
-    """Push all that are wanted of a block up or down at once, each some way that comes by chance (the same in every run): two
-    solutions of a large block prove what would take two of each."""
-    chance, waiting = np.random.default_rng(1), wanted
-    while len(waiting):
-        waiting = waiting[told.seen_high[waiting] - told.seen_low[waiting] + 1 < fewest]
-        if not len(waiting):
-            return
-        free = _block(told, waiting[0], SWAYED, low, high)
-        for _ in range(SWAYS):
-            inside = np.intersect1d(waiting, free)
-            inside = inside[told.seen_high[inside] - told.seen_low[inside] + 1 < fewest]
-            if len(inside) < SWAYS:
-                break
-            _look(told, inside, free, None, low, high, fewest, chance.choice([-1.0, 1.0], len(inside)))
-        waiting = np.setdiff1d(waiting, free)
+        alone = np.array([one])
+        if len(_left(told, alone, fewest)):
+            free, margins = nearest(int(one))
+            inside = _left(told, np.union1d(_within(told, free[is_wanted[free]], margins), alone), fewest)
+            _look(told, inside, free, margins, low, high, fewest, chance.choice([-1.0, 1.0], len(inside)))
+            if len(_left(told, alone, fewest)):
+                _look(told, alone, free, margins, low, high, fewest)
 
 
 def _look(
@@ -109,27 +128,20 @@ def _look(
     fewest: int,
     ways: Array | float = 1.0,
 ) -> None:
-    """Note the smallest and largest values of what is wanted, each its way, and those of all that move with it.
+    """Note the values of all that is free where what is wanted goes its way as far as it can, and where it goes back.
 
-    Without margins all that hold what is free are kept, and what is not free stays what it is; else only these are, and what
-    is found is possible as far as they say.
+    Without margins all sums that hold what is free are kept, and what is not free stays what it is; else only these are, and
+    what is found is possible as far as they say, and noted of that of which they are all sums.
     """
-    system, is_part = told.system, margins is None
-    margins = system.around(free) if margins is None else margins
-    entries, begins = ranges(system.start, margins)
-    row = np.repeat(np.arange(len(margins)), np.diff(begins))
-    column = np.searchsorted(free, system.quantity[entries]).clip(0, len(free) - 1)
-    is_free = free[column] == system.quantity[entries]
-    shape, value = (len(margins), len(free)), told.value[free]
-    signs = system.sign[entries][is_free].astype(float)
-    matrix = sparse.csr_matrix((signs, (row[is_free], column[is_free])), shape=shape)
+    noted = free if margins is None else np.union1d(_within(told, free, margins), wanted)
+    matrix, value = _sums(told, free, margins), told.value[free]
     right = matrix @ value
     least, most = np.maximum(low[free], value - FAR), np.minimum(high[free], value + FAR)
     # What is left over of a number that is shown is nobody, or not few: a switch for each says which.
     gap = told.least_but_none[free]
     either = np.flatnonzero((gap > 0) & (least < gap) & (most >= gap))
     n, n_either = len(free), len(either)
-    held = [LinearConstraint(sparse.hstack([matrix, sparse.csr_matrix((len(margins), n_either))]), right, right)]
+    held = [LinearConstraint(sparse.hstack([matrix, sparse.csr_matrix((matrix.shape[0], n_either))]), right, right)]
     if n_either:
         pick = sparse.csr_matrix((np.ones(n_either), (np.arange(n_either), either)), shape=(n_either, n))
         held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-gap[either].astype(float))]), 0, np.inf))
@@ -137,26 +149,66 @@ def _look(
     limits = Bounds(np.concatenate([least, np.zeros(n_either)]), np.concatenate([most, np.ones(n_either)]))
     goal = np.zeros(n + n_either)
     goal[np.searchsorted(free, wanted)] = ways
-    noted = free if is_part else wanted
     for sign in (1.0, -1.0):
-        if (told.seen_high[wanted] - told.seen_low[wanted] + 1 < fewest).any():
-            found = _whole(sign * goal, held, limits)
-            if found is not None:
-                values = np.rint(found[:n]).astype(np.int64)[np.searchsorted(free, noted)]
-                told.seen_low[noted] = np.minimum(told.seen_low[noted], values)
-                told.seen_high[noted] = np.maximum(told.seen_high[noted], values)
+        if len(_left(told, wanted, fewest)) and (found := _whole(sign * goal, held, limits, gap)) is not None:
+            values = found.astype(np.int64)[np.searchsorted(free, noted)]
+            told.seen_low[noted] = np.minimum(told.seen_low[noted], values)
+            told.seen_high[noted] = np.maximum(told.seen_high[noted], values)
 
 
-def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds) -> Array | None:
-    """The least of a goal in whole numbers. Without that demand it is mostly found in whole numbers as well, in half the time."""
+def _within(told: Told, free: Array, margins: Array) -> Array:
+    """Of what is free that of which all sums are among these margins."""
+    places, begins = ranges(told.system.first, free)
+    return free[np.logical_and.reduceat(np.isin(told.system.margin_of[places], margins), begins[:-1])]
+
+
+def _obstacles(
+    told: Told, one: int, free: Array, margins: Array | None, low: Array, high: Array, fewest: int
+) -> Array:
+    """Push one quantity up and down by itself, and where that does not prove it safe, what stands in the way: 2 q where it is
+    how few there can be of quantity q, 2 q + 1 where it is how many: the bounds at which more room would be worth something."""
+    matrix, value, at = _sums(told, free, margins), told.value[free], np.searchsorted(free, one)
+    least, most = np.maximum(low[free], value - FAR), np.minimum(high[free], value + FAR)
+    limits = np.stack([least, most], axis=1)
+    goal = np.zeros(len(free))
+    found, ends = [free[:0]], [value[at], value[at]]
+    for no, way in enumerate((1.0, -1.0)):
+        goal[at] = way
+        solved = linprog(goal, A_eq=matrix, b_eq=matrix @ value, bounds=limits, method="highs")
+        if solved.x is not None:
+            ends[no] = solved.x[at]
+            found.append(2 * free[(np.abs(solved.lower.marginals) > TINY) & (least == low[free])])
+            found.append(2 * free[(np.abs(solved.upper.marginals) > TINY) & (most == high[free])] + 1)
+    # Without whole numbers there is at least as much room: only where that is enough they are looked for.
+    if margins is None and np.floor(ends[1] + TINY) - np.ceil(ends[0] - TINY) + 1 >= fewest:
+        _look(told, np.array([one]), free, None, low, high, fewest)
+    return np.unique(np.concatenate(found))
+
+
+def _sums(told: Told, free: Array, margins: Array | None) -> sparse.csr_matrix:
+    """The part that is free of these margins, or of all that hold any of it, a row each."""
+    margins = told.system.around(free) if margins is None else margins
+    entries, begins = ranges(told.system.start, margins)
+    row = np.repeat(np.arange(len(margins)), np.diff(begins))
+    column = np.searchsorted(free, told.system.quantity[entries]).clip(0, len(free) - 1)
+    is_free = free[column] == told.system.quantity[entries]
+    signs = told.system.sign[entries][is_free].astype(float)
+    return sparse.csr_matrix((signs, (row[is_free], column[is_free])), shape=(len(margins), len(free)))
+
+
+def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array) -> Array | None:
+    """The least of a goal in whole numbers, without the switches. It is mostly found without that demand as well, in a tenth of
+    the time: what comes out whole, and nowhere between nobody and not few, is a solution."""
     for whole in (0, 1):
-        found = milp(
-            goal, constraints=held, bounds=limits, integrality=np.full(len(goal), whole), options={"time_limit": 5.0}
-        )
-        if found.x is not None and np.abs(found.x - np.rint(found.x)).max() < 1e-6:
-            break
-    x: Array | None = found.x
-    return x
+        integrality = np.full(len(goal), whole)
+        found = milp(goal, constraints=held, bounds=limits, integrality=integrality,
+                     options={"time_limit": LONGEST, "mip_rel_gap": NEARLY})
+        if found.x is not None:
+            values: Array = np.rint(found.x[: len(gap)])
+            is_right = (values == 0) | (values >= gap)
+            if is_right.all() and np.abs(found.x[: len(gap)] - values).max() < 1e-6:
+                return values
+    return None
 
 
 def _nearest(told: Told, low: Array, high: Array) -> Callable[[int], tuple[Array, Array]]:

@@ -78,9 +78,12 @@ class Told:
         self.by_hiding[self.cells[:, 2]] = self.cells[:, 0]
         in_row = self.is_told | self.is_row
         numerator, denominator = self.cells[in_row, 0], self.cells[in_row, 1]
+        # A number that is told again of as many as before stays; one that is known, but of others now, holds nothing up.
+        stays = np.zeros(len(self.value), dtype=bool)
+        stays[self.cells[self.is_told & self.is_row, 0]] = True
         before: tuple[int, int] | None = None
         while before != (before := (int(self.is_free.sum()), int(self.is_last.sum()))):
-            may_go = self.is_free[numerator] | self.is_hidden[numerator]
+            may_go = (self.is_free | self.is_hidden | self.was_shown & ~stays)[numerator]
             later = denominator[~may_go & self.is_last[numerator]]
             self.is_last[later] |= self.is_free[later]
             self.is_free[denominator[~may_go]] = False
@@ -254,7 +257,8 @@ def conceal(told: Told, chosen: Array) -> None:
         is_chosen[told.cells[taken, 0]] = True
     told.low[is_chosen], told.high[is_chosen] = told.low_before[is_chosen], told.high_before[is_chosen]
     told.is_hidden |= is_chosen
-    told.is_kept |= is_chosen & ~told.is_known
+    # What is left over is kept where it is few, and then it is hidden already.
+    told.is_kept |= is_chosen & ~told.is_known & (told.kind != 2)
     told.is_free &= ~is_chosen
     remember_gaps(told)
 

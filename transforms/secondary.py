@@ -65,12 +65,16 @@ def protect(told: Told, fewest: int) -> None:
         _bound(told, low, high, is_due[of_quantity], np.flatnonzero(is_due[of_margin]))
         forget_nobody(told)
         unsafe = np.flatnonzero(told.is_kept & (high - low + 1 < fewest))
+        obstacles: list[Array] = []
         if not len(unsafe):
-            unsafe = uncertain(told, in_rows(told), low, high, of_quantity, fewest)
+            unsafe, obstacles = uncertain(told, in_rows(told), low, high, of_quantity, fewest)
         if not len(unsafe):
             return
         many = let_go(told, unsafe)
-        chosen, parts = _next(told, np.setdiff1d(unsafe, many), low, high, n_rounds)
+        left = np.setdiff1d(unsafe, many)
+        chosen, parts = obstructed(told, unsafe, obstacles, low, high, many)
+        if not len(chosen) and not len(parts):
+            chosen, parts = _next(told, left, low, high, n_rounds)
         parts = np.union1d(parts, many)
         n_rounds += 1
         if not len(chosen) and not len(parts):
@@ -112,7 +116,10 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
         if n_rounds > 2 * PATIENT_ROUNDS or not len(chosen) and not len(parts):
             parts = np.union1d(parts, by_itself(told, unsafe))
         if not len(chosen) and not len(parts):
-            chosen = beyond(told, unsafe, low, high, is_last_resort=is_last)
+            few = unsafe[:MOST_SOUGHT]
+            ends = np.repeat(2 * few, 2) + np.tile([0, 1], len(few))
+            rests_on = grounds(told, np.repeat(np.arange(len(few)), 2), ends, low, high)
+            chosen, parts = cheapest_of(told, few, *rests_on, is_last_resort=is_last)
         if len(chosen) or len(parts):
             return chosen, parts
     return unsafe[:0], unsafe[:0]
@@ -211,38 +218,74 @@ def let_go(told: Told, unsafe: Array) -> Array:
         & ~told.was_shown[unsafe]
         & ~told.is_gone[unsafe]
     ]
-    told.is_gone[many], told.is_kept[many] = True, False
+    told.is_gone[many] = told.is_known[many] = True
+    told.is_kept[many] = False
     return many
 
 
-def beyond(told: Told, unsafe: Array, low: Array, high: Array, *, is_last_resort: bool = False) -> Array:
-    """For each unsafe quantity the cheapest that may be hidden, nearest along what it is known by: where all that its margins
-    hold is hidden, something in them is known by another margin, and so on."""
-    owner, member = np.arange(min(len(unsafe), MOST_SOUGHT)), unsafe[:MOST_SOUGHT]
-    chosen, seen = [unsafe[:0]], np.zeros(0, dtype=np.int64)
-    while len(member):
-        place, member = families(told, member)
-        owner = owner[place]
-        place, margin, new_low, new_high = implied(told, member, low, high)
-        says = (new_high < told.high[member[place]]) | (new_low > told.low[member[place]])
-        owner, margin = owner[place][says], margin[says]
-        of_which = np.unique(margin)
-        cheapest = _cheapest(told, of_which)[np.searchsorted(of_which, margin)]
-        usable = (cheapest >= 0) & (is_last_resort | (told.kind[cheapest] != 1) | (told.kind[unsafe][owner] == 1))
-        order = np.lexsort((cheapest, told.price[cheapest], owner))
-        order = order[usable[order]]
-        found, first = np.unique(owner[order], return_index=True)
-        chosen.append(cheapest[order[first]])
-        is_left = ~np.isin(owner, found)
-        owner, margin = owner[is_left], margin[is_left]
-        entries, begins = ranges(told.system.start, margin)
-        owner, member = np.repeat(owner, np.diff(begins)), told.system.quantity[entries]
-        # Of what is hidden only what is known all the same leads further, and each only once.
-        pair = np.unique((owner * BIG + member)[(low[member] > told.low[member]) | (high[member] < told.high[member])])
+def grounds(told: Told, owner: Array, node: Array, low: Array, high: Array) -> tuple[Array, Array]:
+    """(owner, quantity) of all that is told and that the bounds of each owner rest on, followed back from sum to sum: node
+    2 q is how few there can be of quantity q, 2 q + 1 how many. Without any of these it is known less well, by these sums."""
+    system, seen, found = told.system, owner[:0], []
+    while len(node):
+        pair = np.unique(owner * (2 * BIG) + node)
         pair = pair[~np.isin(pair, seen)]
         seen = np.union1d(seen, pair)
-        owner, member = pair // BIG, pair % BIG
-    return np.unique(np.concatenate(chosen))
+        owner, node = pair // (2 * BIG), pair % (2 * BIG)
+        quantity, is_high = node // 2, node % 2 == 1
+        bound = np.where(is_high, high[quantity], low[quantity])
+        is_told = bound == np.where(is_high, told.high[quantity], told.low[quantity])
+        is_new = is_told & (bound != np.where(is_high, told.high_before[quantity], told.low_before[quantity]))
+        found.append(np.stack([owner[is_new], quantity[is_new]]))
+        owner, quantity, is_high, bound = owner[~is_told], quantity[~is_told], is_high[~is_told], bound[~is_told]
+        place, margin, new_low, new_high = implied(told, quantity, low, high)
+        reached, gap = bound[place], told.least_but_none[quantity][place]
+        # Where nobody is left over, or not few, a bound between says as much.
+        says = np.where(
+            is_high[place],
+            (new_high == reached) | (reached == 0) & (new_high < gap),
+            (new_low == reached) | (reached == gap) & (new_low > 0),
+        )
+        # One sum of those that say it: the others are found when this one says it no more.
+        place, margin = place[says], margin[says]
+        order = np.lexsort((margin, system.start[margin + 1] - system.start[margin], place))
+        first = order[np.flatnonzero(np.diff(place[order], prepend=-1))]
+        place, margin = place[first], margin[first]
+        entries, begins = ranges(system.start, margin)
+        place = np.repeat(place, np.diff(begins))
+        member, sign = system.quantity[entries], system.sign[entries]
+        is_own = member == quantity[place]
+        own_sign = np.repeat(sign[is_own], np.diff(begins))
+        # The more there is of a part, the less is left for the others, and the more is the whole.
+        to_high = (own_sign != sign) == is_high[place]
+        owner, node = owner[place][~is_own], (2 * member + to_high)[~is_own]
+    pair = np.unique(np.concatenate([np.zeros((2, 0), dtype=np.int64), *found], axis=1), axis=1)
+    return pair[0], pair[1]
+
+
+def obstructed(
+    told: Told, unsafe: Array, obstacles: list[Array], low: Array, high: Array, many: Array
+) -> tuple[Array, Array]:
+    """What is hidden next beside what has room by its bounds, and yet is not proved safe; and what is not broken down. `many`
+    need nothing beside them."""
+    obstacles = [found[: 0 if is_many else None] for found, is_many in zip(obstacles, np.isin(unsafe, many), strict=False)]
+    owner = np.repeat(np.arange(len(obstacles)), [len(one) for one in obstacles])
+    node = np.concatenate([*obstacles, unsafe[:0]])
+    return cheapest_of(told, unsafe, *grounds(told, owner, node, low, high), is_last_resort=True)
+
+
+def cheapest_of(
+    told: Told, unsafe: Array, owner: Array, quantity: Array, *, is_last_resort: bool
+) -> tuple[Array, Array]:
+    """For each unsafe quantity of what it rests on the cheapest that may be hidden; and all that is hidden of those without
+    one, but told of why."""
+    kind = told.kind[quantity]
+    is_usable = told.is_free[quantity] & (is_last_resort | (kind != 1) | (told.kind[unsafe][owner] == 1))
+    order = np.lexsort((quantity, told.price[quantity], kind == 1, owner))
+    order = order[is_usable[order]]
+    ends, first = np.unique(owner[order], return_index=True)
+    is_left = ~np.isin(owner, ends) & told.is_hidden[quantity] & ~told.is_withdrawn[quantity] & ~told.was_shown[quantity]
+    return np.unique(quantity[order[first]]), np.unique(quantity[is_left])
 
 
 def rows_of_none(told: Told, stuck: Array) -> Array:
