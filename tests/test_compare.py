@@ -102,7 +102,7 @@ def released(lake: Lake, picture: str, fingerprint: str = "") -> None:
         con.execute("insert into shown values (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
     con.execute(f"copy shown to '{folder}/provider_measure.parquet' (format parquet)")
     (folder.parent / "release.json").write_text(json.dumps({"fingerprint": fingerprint}), encoding="utf-8")
-    point(lake.path("current"), f"releases/{number}")
+    point(lake, lake.path("current"), f"releases/{number}")
 
 
 def peers(share: float, layout: str = "pas_patient", others: tuple[str, ...] = OTHERS) -> str:

@@ -52,8 +52,8 @@ def lake(folder: Path) -> Lake:
         page(made.path("releases", number, "release.json"), "secret manifest")
     page(made.path("landing", "ZZ1", "patients.csv"), "secret patients")
     page(made.keys / "protected.key", "secret key")
-    point(made.path("releases", "current"), "1")
-    point(made.path("current"), "releases/current")
+    point(made, made.path("releases", "current"), "1")
+    point(made, made.path("current"), "releases/current")
     made.path("provider", "ZZ1", "neighbour").symlink_to("../ZZ2")
     made.path("provider", "ZZ1", "patients.csv").symlink_to(made.path("landing", "ZZ1", "patients.csv"))
     made.path("releases", "1", "site", "mart").symlink_to("../protected/protected.duckdb")
@@ -119,11 +119,11 @@ def test_everybody_sees_the_site_and_the_open_area_of_the_release_that_is_read(p
     assert ask(pages, "/").headers["Location"] == "/site/"
     assert "site 1" in ask(pages, "/site/").text
     assert "open 1" in ask(pages, "/open/coverage.csv").text
-    point(lake.path("releases", "current"), "2")
+    point(lake, lake.path("releases", "current"), "2")
     try:
         assert "site 2" in ask(pages, "/site/").text, "the next release is shown at once"
     finally:
-        point(lake.path("releases", "current"), "1")
+        point(lake, lake.path("releases", "current"), "1")
 
 
 def test_a_provider_sees_its_own_area(pages):

@@ -651,7 +651,7 @@ def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edit
     quick_audit(monkeypatch)
     lake = published_again(published, tmp_path)
     lake.path("releases", "current").unlink()
-    point(lake.path("current"), "releases/1")
+    point(lake, lake.path("current"), "releases/1")
     assert release.current_number(lake) == 1 and "tables are what was published" in verify(lake)
     real = release.point
 

@@ -201,9 +201,9 @@ def write_text(target: Path, text: str) -> None:
         raise
 
 
-def point(link: Path, target: str) -> None:
+def point(lake: Lake, link: Path, target: str) -> None:
     """Make a symbolic link point elsewhere in one step: readers see the old or the new, never neither."""
-    beside = link.with_name(f".{link.name}.{uuid.uuid4().hex}")
-    beside.symlink_to(target)
-    rename(beside, link)
+    with lake.workspace() as work:  # a link that a kill leaves behind is tidied away
+        (work / link.name).symlink_to(target)
+        rename(work / link.name, link)
     fsync(link.parent)

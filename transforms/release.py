@@ -129,10 +129,10 @@ def report(lake: Lake) -> str:
 
 
 def _point(lake: Lake, number: int) -> None:
-    point(lake.path("releases", "current"), str(number))
+    point(lake, lake.path("releases", "current"), str(number))
     for link, target in (("current", "releases/current"), *((area, f"current/{area}") for area in AREAS)):
         if not lake.path(link).is_symlink() or str(lake.path(link).readlink()) != target:
-            point(lake.path(link), target)
+            point(lake, lake.path(link), target)
 
 
 def now() -> str:
