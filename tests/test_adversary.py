@@ -14,7 +14,7 @@ from tests.adversary import Cell, breaches, sheet
 from tests.cells import BOARDS, CATEGORIES, IN_ORDER, YEAR, known, prepared, published
 from tests.lakes import PERIOD
 from tests.synthetic import deliver, write_postcodes
-from transforms import disclose, earlier, keys, publish, quantities, release, secondary, status
+from transforms import disclose, earlier, hold, keys, publish, quantities, release, secondary, status
 from transforms.geography import import_postcodes
 from transforms.lake import Lake
 from transforms.standard import Standard
@@ -359,8 +359,8 @@ def test_where_nothing_can_be_hidden_any_more_the_open_area_stays_and_says_why(r
     assert publish.publish(standard, again)["release"] == 3
     assert lakes.listing(again.path("open")) == before
     manifest = json.loads(again.path("current", "release.json").read_text())
-    assert manifest["release"] == 3 and manifest["open_kept_because"] == publish.NOTHING_LEFT
-    assert status.summary(standard, again)["open_kept_because"] == publish.NOTHING_LEFT
+    assert manifest["release"] == 3 and manifest["open_kept_because"] == hold.NOTHING_LEFT
+    assert status.summary(standard, again)["open_kept_because"] == hold.NOTHING_LEFT
     assert "open area kept as it was" in release.report(again).splitlines()[-1]
 
 

@@ -20,7 +20,7 @@ from transforms.standard import Standard
 BEFORE = ("judged_cell", "membership", "told_count", "addend", "quantity")
 AFTER = ("disclosed_cell", "published_cell", "disclosure_count")
 FILES = (*BEFORE, *AFTER, "difference")
-CODE = ("disclose.py", "earlier.py", "secondary.py", "quantities.py", "bounds.py", "exact.py")
+CODE = ("disclose.py", "earlier.py", "secondary.py", "grounds.py", "quantities.py", "bounds.py", "exact.py", "hold.py")
 EVERYBODY = "everybody"  # in place of a metric: whom rates are of
 NO_LIMIT = 1 << 40  # more than anybody counts
 

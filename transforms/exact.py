@@ -24,7 +24,7 @@ from transforms.bounds import Array, ranges
 if TYPE_CHECKING:
     from transforms.quantities import Told
 
-SIZES = (2000, 10_000)  # quantities that may move at once: most are proved in the smaller blocks, the rest in the larger
+SIZE = 2000  # quantities that may move at once: of what has to do with no more than these everything is solved together
 SWAYS = 8  # how often a block is pushed about before the next
 # More than that has to do with a count, and blocks of them prove little: the sums nearest to it are solved by themselves, and
 # what they leave possible is what a reader of as many sums would find.
@@ -43,17 +43,15 @@ def uncertain(
     each; what no row hides the bounds alone protect. `of_quantity`: which have to do with each other."""
     # To hide more makes nothing impossible that was possible: what was found once need not be found again.
     kept = _left(told, np.flatnonzero(told.is_kept & is_there), fewest)
-    is_small = np.bincount(of_quantity)[of_quantity[kept]] <= SIZES[-1]
+    is_small = np.bincount(of_quantity)[of_quantity[kept]] <= SIZE
     near, small = kept[~is_small], kept[is_small]
-    for size in SIZES:
-        _sway(told, _left(told, small, fewest), size, low, high, fewest)
+    _sway(told, small, low, high, fewest)
     _share_out(told, near, low, high, fewest)
     nearest = _nearest(told, low, high)
     found = {}
     for one in _left(told, small, fewest).tolist():
-        for size in SIZES:
-            if len(_left(told, np.array([one]), fewest)):
-                found[one] = _obstacles(told, one, _block(told, one, size, low, high), None, low, high, fewest)
+        if len(_left(told, np.array([one]), fewest)):  # else it is proved beside another by now
+            found[one] = _obstacles(told, one, _block(told, one, low, high), None, low, high, fewest)
     for one in _left(told, near, fewest).tolist():
         found[one] = _obstacles(told, one, *nearest(one), low, high, fewest)
     unsafe = _left(told, kept, fewest)
@@ -64,12 +62,12 @@ def _left(told: Told, which: Array, fewest: int) -> Array:
     return which[told.seen_high[which] - told.seen_low[which] + 1 < fewest]
 
 
-def _sway(told: Told, wanted: Array, size: int, low: Array, high: Array, fewest: int) -> None:
+def _sway(told: Told, wanted: Array, low: Array, high: Array, fewest: int) -> None:
     """Push all that are wanted of a block up or down at once, each some way that comes by chance (the same in every run): a few
     solutions of a block prove what would take two of each."""
     chance, waiting = np.random.default_rng(1), wanted
     while len(waiting := _left(told, waiting, fewest)):
-        free = _block(told, waiting[0], size, low, high)
+        free = _block(told, int(waiting[0]), low, high)
         for _ in range(SWAYS):
             inside = _left(told, np.intersect1d(waiting, free), fewest)
             if not len(inside):
@@ -162,9 +160,7 @@ def _within(told: Told, free: Array, margins: Array) -> Array:
     return free[np.logical_and.reduceat(np.isin(told.system.margin_of[places], margins), begins[:-1])]
 
 
-def _obstacles(
-    told: Told, one: int, free: Array, margins: Array | None, low: Array, high: Array, fewest: int
-) -> Array:
+def _obstacles(told: Told, one: int, free: Array, margins: Array | None, low: Array, high: Array, fewest: int) -> Array:
     """Push one quantity up and down by itself, and where that does not prove it safe, what stands in the way: 2 q where it is
     how few there can be of quantity q, 2 q + 1 where it is how many: the bounds at which more room would be worth something."""
     matrix, value, at = _sums(told, free, margins), told.value[free], np.searchsorted(free, one)
@@ -201,8 +197,13 @@ def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array
     the time: what comes out whole, and nowhere between nobody and not few, is a solution."""
     for whole in (0, 1):
         integrality = np.full(len(goal), whole)
-        found = milp(goal, constraints=held, bounds=limits, integrality=integrality,
-                     options={"time_limit": LONGEST, "mip_rel_gap": NEARLY})
+        found = milp(
+            goal,
+            constraints=held,
+            bounds=limits,
+            integrality=integrality,
+            options={"time_limit": LONGEST, "mip_rel_gap": NEARLY},
+        )
         if found.x is not None:
             values: Array = np.rint(found.x[: len(gap)])
             is_right = (values == 0) | (values >= gap)
@@ -236,17 +237,17 @@ def _nearest(told: Told, low: Array, high: Array) -> Callable[[int], tuple[Array
     return sums
 
 
-def _block(told: Told, one: int, size: int, low: Array, high: Array) -> Array:
+def _block(told: Told, one: int, low: Array, high: Array) -> Array:
     """The quantity and those nearest to it along margins that can have more than one value, in order; of the outermost
     those that are in fewest margins."""
     inside = np.array([one])
-    while len(inside) < size:
+    while len(inside) < SIZE:
         wider = told.system.within(told.system.around(inside))
         new = np.setdiff1d(wider[high[wider] > low[wider]], inside)
         if not len(new):
             break
         n_margins = told.system.first[new + 1] - told.system.first[new]
-        inside = np.union1d(inside, new[np.lexsort((new, n_margins))][: size - len(inside)])
+        inside = np.union1d(inside, new[np.lexsort((new, n_margins))][: SIZE - len(inside)])
     return inside
 
 

@@ -5,14 +5,25 @@ the last good release stays. Publishing twice what has not changed makes nothing
 """
 
 import json
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from transforms import changes, document, earlier, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms import (
+    changes,
+    document,
+    earlier,
+    engine,
+    fingerprint,
+    hold,
+    keys,
+    ledger,
+    objections,
+    release,
+    rollback,
+)
 from transforms.abort import reached
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
@@ -21,7 +32,7 @@ from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
 from transforms.disclose import CODE as OF_DISCLOSURE
-from transforms.disclose import disclose, judge, record
+from transforms.disclose import judge, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.former import KEPT
@@ -37,7 +48,6 @@ from transforms.observe import observed
 from transforms.periods import periods
 from transforms.receive import today
 from transforms.rotate import unfinished
-from transforms.secondary import NothingLeft
 from transforms.site import site
 from transforms.sqlfolder import run_folder
 from transforms.standard import Standard
@@ -74,11 +84,6 @@ CODE = (
 PATIENCE = timedelta(minutes=10)
 PATIENCE_WITH_FIRST = timedelta(minutes=30)  # while somebody waits for their first answer: a release takes their time
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
-# Why the open area stays as it was in a release, for whoever reads release.json.
-CALENDAR = "The open area changes once a month."
-TOO_CLOSE = "So few people differ from what is open that a newer one beside it would tell of them."
-NOTHING_LEFT = "Beside what is open already nothing newer could be told from which nobody can be worked out."
-MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
 def release_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -87,7 +92,7 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
     made = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for listed in files for path in listed]
     state = read_state(lake)
     judged = [(str(s), name, arrival.no) for s in state.arrivals for name, arrival in state.current(s).items()]
-    calendar = today()[:7] if standard.settings["disclosure"]["release"] == MONTHLY else ""
+    calendar = today()[:7] if standard.settings["disclosure"]["release"] == hold.MONTHLY else ""
     postcodes = fingerprint_of(directory(lake))
     code = fingerprint.code(*CODE)
     return fingerprint.of(
@@ -172,7 +177,7 @@ def _build(
     try:
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
-        kept_because = CALENDAR if is_open_held(standard, lake) else ""
+        kept_because = hold.CALENDAR if hold.is_open_held(standard, lake) else ""
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
         reached("build", "protected")
@@ -183,8 +188,8 @@ def _build(
         before = earlier.earlier_cells(con, lake)
         judge(con, standard)
         if not kept_because and earlier.is_too_close(con) and _is_same_house(standard, lake):
-            kept_because = TOO_CLOSE
-        counts, kept_because = _disclose(con, standard, kept_because)
+            kept_because = hold.TOO_CLOSE
+        counts, kept_because = hold.disclose_beside(con, standard, kept_because)
         facts |= counts
         is_held = bool(kept_because)
         told = record(con, standard, before)
@@ -210,7 +215,7 @@ def _build(
     finally:
         con.close()
     if is_held:
-        _keep_open(lake, built, kept_because)
+        hold.keep_open(lake, built, kept_because)
     else:
         site(
             standard,
@@ -232,38 +237,6 @@ def _is_same_house(standard: Standard, lake: Lake) -> bool:
     """Whether the current release was made by the standard and the code of today: what differs is the data's doing."""
     made = release.current_manifest(lake)
     return (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
-
-
-def is_open_held(standard: Standard, lake: Lake) -> bool:
-    """Whether the open area waits for its calendar: two open releases close together would differ by one practice."""
-    held_since = release.current_manifest(lake).get("open_made_at", "")
-    return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
-
-
-def _disclose(con: duckdb.DuckDBPyConnection, standard: Standard, kept_because: str) -> tuple[dict[str, int], str]:
-    """Disclose, and say why the open area keeps what it told, if it does: what is disclosed then is for nobody, and earlier
-    releases do not matter to it."""
-    if not kept_because:
-        try:
-            return disclose(con, standard), ""
-        except NothingLeft:
-            if not con.execute("select count(*) from measure.earlier_cell").fetchone()[0]:
-                raise
-            kept_because = NOTHING_LEFT
-    con.execute("delete from measure.earlier_cell")
-    return disclose(con, standard), kept_because
-
-
-def _keep_open(lake: Lake, built: Path, why: str) -> None:
-    """The open area and the site of the current release, unchanged, in the new one, which says why."""
-    for area in ("open", "site"):
-        shutil.rmtree(built / area)
-        shutil.copytree(lake.path("current", area), built / area)
-    made, before = (
-        json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json"))
-    )
-    own = {k: made[k] for k in ("release", "made_at", "fingerprint")} | {"open_kept_because": why}
-    write_text(built / "release.json", json.dumps(before | own, indent=1))
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:
