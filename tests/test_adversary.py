@@ -163,18 +163,18 @@ def told_by_releases(lake: Lake, standard: Standard) -> list[Cell]:
         few = {row[:7]: row[7:] for row in con.execute(f"""
             select "table", metric, period, place_kind, place, breakdown, category, smallest_count_shown, rounding_base,
                    {PUBLISHED_FEW}, [numerator, denominator, denominator - numerator]
-            from protected.published_cell where suppression <> 'deliveries' and not was_left_out""").fetchall()}  # fmt: skip
+            from protected.published_cell where suppression <> 'deliveries'""").fetchall()}  # fmt: skip
         number = int(folder.name)
         for *where, numerator, denominator in open_cells:
             smallest, base, known_few, exact = few.pop(tuple(where))
             found.append(
                 Cell(number, *where, numerator, denominator, smallest, base, frozenset(known_few), False, tuple(exact))
             )
-        # Rows that are not there, because few are not broken down: the adversary is told that there is something, and must
-        # not find anybody in it. Where nobody is, nothing is kept from anybody.
+        # Rows that are not there: the adversary is told that there is something, and must not find the few that are in it.
+        # Nobody is kept from anybody there, nor are many.
         for where, (smallest, base, _, exact) in few.items():
             if where[0] != "agreement_margin":
-                some = {kind for kind, n in zip(("numerator", "denominator"), exact, strict=False) if n > 0}
+                some = {kind for kind, n in zip(("numerator", "denominator"), exact, strict=False) if 0 < n < smallest}
                 some |= {"rest"} if 0 < exact[2] < smallest else set()
                 found.append(Cell(number, *where, None, None, smallest, base, frozenset(some), True, tuple(exact)))
         moved = {
@@ -461,10 +461,12 @@ def test_a_release_says_how_it_was_disclosed(released):
             shown = con.execute(f"select count(*) from {table} where cell_status = 'shown'").fetchone()[0]
             assert shown == counted[table], table
     # Every margin of the tables that there are is one that numbers here add up to, or are equal along.
-    assert {(m["table"], m["along"], m["whole"], m["part"]) for m in said["margins"] if not m["n"]} == set(IDLE)
+    idle = {(m["table"], m["along"], m["whole"], m["part"]) for m in said["margins"] if not m["n"]}
+    assert idle - SOMETIMES == set(IDLE)
 
 
-# Which sums nothing adds up to in this lake, and why.
+# Which sums nothing adds up to in this lake, and why; and where it depends on whom the keys join by a score.
+SOMETIMES = {("linkage_quality", "equal", "numerator estimated_recall", "numerator estimated_precision")}
 IDLE = {
     (
         "metric_value",
@@ -480,12 +482,6 @@ IDLE = {
     ): "there is one acute trust, one practice: a kind is the provider",
     ("metric_value", "equal", "numerator cancer_staged", "denominator cancer_stage_1_or_2"): "no feed of cancers",
     ("coverage", "known", "denominator letters_readable", "known"): "no feed says who can read letters",
-    (
-        "linkage_quality",
-        "equal",
-        "numerator estimated_recall",
-        "numerator estimated_precision",
-    ): "nobody was joined by a score",
 }
 
 

@@ -139,12 +139,13 @@ def _look(
     gap = told.least_but_none[free]
     either = np.flatnonzero((gap > 0) & (least < gap) & (most >= gap))
     n, n_either = len(free), len(either)
-    held = [LinearConstraint(sparse.hstack([matrix, sparse.csr_matrix((matrix.shape[0], n_either))]), right, right)]
+    held, limits = [LinearConstraint(matrix, right, right)], Bounds(least, most)
     if n_either:
         pick = sparse.csr_matrix((np.ones(n_either), (np.arange(n_either), either)), shape=(n_either, n))
+        held = [LinearConstraint(sparse.hstack([matrix, sparse.csr_matrix((matrix.shape[0], n_either))]), right, right)]
         held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-gap[either].astype(float))]), 0, np.inf))
         held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-most[either].astype(float))]), -np.inf, 0))
-    limits = Bounds(np.concatenate([least, np.zeros(n_either)]), np.concatenate([most, np.ones(n_either)]))
+        limits = Bounds(np.concatenate([least, np.zeros(n_either)]), np.concatenate([most, np.ones(n_either)]))
     goal = np.zeros(n + n_either)
     goal[np.searchsorted(free, wanted)] = ways
     for sign in (1.0, -1.0):
@@ -202,7 +203,7 @@ def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array
             constraints=held,
             bounds=limits,
             integrality=integrality,
-            options={"time_limit": LONGEST, "mip_rel_gap": NEARLY},
+            options={"time_limit": LONGEST, "mip_rel_gap": NEARLY, "presolve": len(gap) > NEAR},
         )
         if found.x is not None:
             values: Array = np.rint(found.x[: len(gap)])

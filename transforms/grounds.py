@@ -95,7 +95,7 @@ def cheapest_of(
     order = order[is_usable[order]]
     ends, first = np.unique(owner[order], return_index=True)
     is_left = (
-        ~np.isin(owner, ends) & told.is_hidden[quantity] & ~told.is_withdrawn[quantity] & ~told.was_shown[quantity]
+        ~np.isin(owner, ends) & told.is_hidden[quantity] & ~told.is_withdrawn[quantity] & ~told.stays_told[quantity]
     )
     return np.unique(quantity[order[first]]), np.unique(quantity[is_left])
 

@@ -76,6 +76,7 @@ class Told:
         # What is left over is hidden by hiding the numerator; a denominator only with all that rests on it.
         self.by_hiding = np.arange(len(self.value))
         self.by_hiding[self.cells[:, 2]] = self.cells[:, 0]
+        self.stays_told = self.was_shown | self.was_shown[self.by_hiding]
         in_row = self.is_told | self.is_row
         numerator, denominator = self.cells[in_row, 0], self.cells[in_row, 1]
         # A number that is told again of as many as before stays; one that is known, but of others now, holds nothing up.

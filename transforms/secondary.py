@@ -78,6 +78,7 @@ def protect(told: Told, fewest: int) -> None:
         if not len(chosen) and not len(parts):
             parts = all_of_it(told, np.isin(of_quantity, of_quantity[unsafe]))
         told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
+        told.is_withdrawn &= ~told.was_shown
         changed = np.union1d(chosen, parts)
         conceal(told, changed)
         # What has nothing to do with what was hidden is known as well as before.
@@ -126,7 +127,7 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
 def all_of_it(told: Told, is_near: Array) -> Array:
     """All that has to do with what is unsafe, but for what releases that can be read show: of this nothing is told then, and
     sums of which nothing is told say nothing of each other. It is looked at again like everything else that is hidden."""
-    goes = np.flatnonzero(is_near & ~told.was_shown & ~told.is_withdrawn)
+    goes = np.flatnonzero(is_near & ~told.stays_told & ~told.is_withdrawn)
     if not len(goes):
         raise NothingLeft("beside what is told already something hidden can be worked out")
     told.n_told_nothing += len(goes)
@@ -172,7 +173,7 @@ def by_itself(told: Told, unsafe: Array) -> Array:
     own = families(told, unsafe)[1]
     own = np.unique(np.concatenate([own[told.kind[own] != 1], unsafe]))
     says = (told.low > told.low_before) | (told.high < told.high_before)
-    return own[told.is_hidden[own] & ~told.is_withdrawn[own] & ~told.was_shown[own] & says[own]]
+    return own[told.is_hidden[own] & ~told.is_withdrawn[own] & ~told.stays_told[own] & says[own]]
 
 
 def let_go(told: Told, unsafe: Array) -> Array:
@@ -220,7 +221,7 @@ def below(told: Told, stuck: Array) -> Array:
     is_below[part[is_top[whole[part_of]]]] = True
     for reached in _spread(is_below, whole[part_of], part, np.ones(len(told.value), dtype=bool)):
         is_below = reached
-    return np.flatnonzero(is_below & ((told.low > told.low_before) | (told.high < told.high_before)))
+    return np.flatnonzero(is_below & ~told.stays_told & ((told.low > told.low_before) | (told.high < told.high_before)))
 
 
 def _spread(is_in: Array, source: Array, target: Array, allowed: Array) -> Iterator[Array]:
