@@ -10,6 +10,7 @@ from transforms.standard import load
 WRONG = {
     "fewest_values: 5 ": ("fewest_values: 8 ", "none can keep 8 possible values"),
     "rounding_base: 5\nsensitive": ("rounding_base: five\nsensitive", "no whole number from 2"),
+    "smallest_share_of_a_breakdown: 0.1": ("smallest_share_of_a_breakdown: ten", "no share"),
     "smallest_share_of_a_cross: 0.5": ("smallest_share_of_a_cross: 50", "no share"),
     'breakdown: "* x *", shortest: {local_authority: 12': (
         'breakdown: "* x *", shortest: {local_autority: 12',

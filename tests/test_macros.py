@@ -83,6 +83,10 @@ CLEANED = {
     "clean_boolean(null)": None,
     "n_months('2026-09')": 1,
     "n_months('2026-09-30')": 0,
+    "smallest_share('metric_value', 'sex x age_band')": 0.5,
+    "smallest_share('metric_value', 'sex')": 0.1,
+    "smallest_share('metric_value', 'everyone')": 0,
+    "smallest_share('coverage', 'status')": 0,
     "lasting_period('metric_value', '2026-09')": "2026-09",
     "lasting_period('metric_value', '2026-09-30')": "",
     "lasting_period('coverage', '2026-09')": "",
@@ -150,6 +154,7 @@ def con(tmp_path_factory):
     keys.initialise(lake)
     with engine.connect(lake) as made:
         keys.arm(made, lake, "record")
+        made.execute("set variable smallest_share_of_a_cross = 0.5; set variable smallest_share_of_a_breakdown = 0.1::double")
         yield made
 
 
