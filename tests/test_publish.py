@@ -646,6 +646,17 @@ def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, edited, t
     assert [str(lake.path(area).readlink()) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
 
 
+def test_links_that_a_crash_left_unmade_are_made(published, tmp_path):
+    lake = published_again(published, tmp_path)
+    for (
+        area
+    ) in release.AREAS:  # the release is in the ledger and `current` points at it: the first crash was after that
+        lake.path(area).unlink()
+    release.settle(lake)
+    assert [str(lake.path(area).readlink()) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
+    assert not list(lake.path(".work").iterdir())
+
+
 def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edited, tmp_path, monkeypatch):
     """`current` once pointed at a release itself."""
     quick_audit(monkeypatch)
@@ -655,16 +666,16 @@ def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edit
     assert release.current_number(lake) == 1 and "tables are what was published" in verify(lake)
     real = release.point
 
-    def cut(link, target):
-        real(link, target)
+    def cut(lake, link, target):
+        real(lake, link, target)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
         patch.setattr(release, "point", cut)
         with pytest.raises(KeyboardInterrupt):
-            publish.publish(edited, lake)
-    assert release.current_number(lake) == 1, "readers have the old one"
-    release.settle(lake)
+            release.settle(lake)
+    assert release.current_number(lake) == 1, "readers have the one that they had"
+    assert publish.publish(edited, lake)["release"] == 2
     assert release.current_number(lake) == 2
     assert str(lake.path("current").readlink()) == "releases/current"
 

@@ -64,10 +64,10 @@ def next_number(lake: Lake) -> int:
 
 
 def settle(lake: Lake) -> None:
-    """After a crash between the ledger's line and the pointer: the pointer follows the ledger."""
+    """After a crash between the ledger's line and the pointer, or between the links: they follow the ledger."""
     releases = read_state(lake).releases
     last = releases[-1]["release"] if releases else None
-    if last is not None and lake.path("releases", last).is_dir() and current_number(lake) != last:
+    if last is not None and lake.path("releases", last).is_dir():
         _point(lake, last)
 
 
@@ -129,8 +129,9 @@ def report(lake: Lake) -> str:
 
 
 def _point(lake: Lake, number: int) -> None:
-    point(lake, lake.path("releases", "current"), str(number))
-    for link, target in (("current", "releases/current"), *((area, f"current/{area}") for area in AREAS)):
+    """Links that point there already are left alone."""
+    areas = ((area, f"current/{area}") for area in AREAS)
+    for link, target in (("releases/current", str(number)), ("current", "releases/current"), *areas):
         if not lake.path(link).is_symlink() or str(lake.path(link).readlink()) != target:
             point(lake, lake.path(link), target)
 
