@@ -16,7 +16,7 @@ import duckdb
 import numpy as np
 
 from tests.synthetic import Delivery, deliver
-from transforms import engine, keys, ledger, work
+from transforms import engine, exact, keys, ledger, work
 from transforms.document import document
 from transforms.lake import Lake, Submission
 from transforms.receive import receive
@@ -209,9 +209,9 @@ def hasten(monkeypatch, is_audited: bool = True, is_proved: bool = False) -> Non
     subtracting alone, without exact proofs: these have tests of their own."""
     if not is_audited:
         monkeypatch.setattr("transforms.publish.audit", lambda con, standard: 0)
-    if not is_proved:
-        nothing = np.zeros(0, dtype=int), []
-        monkeypatch.setattr("transforms.secondary.uncertain", lambda *of_told: nothing)
+    nothing = np.zeros(0, dtype=int), []
+    proofs = exact.uncertain if is_proved else lambda *of_told: nothing
+    monkeypatch.setattr("transforms.secondary.uncertain", proofs)
     monkeypatch.setattr("transforms.duckdb_expectations.judge", judged_by_counts)
     monkeypatch.setattr("transforms.site.document", written_once)
     monkeypatch.setattr("transforms.work.owed", lambda standard, lake: [])

@@ -154,7 +154,9 @@ def con(tmp_path_factory):
     keys.initialise(lake)
     with engine.connect(lake) as made:
         keys.arm(made, lake, "record")
-        made.execute("set variable smallest_share_of_a_cross = 0.5; set variable smallest_share_of_a_breakdown = 0.1::double")
+        made.execute(
+            "set variable smallest_share_of_a_cross = 0.5; set variable smallest_share_of_a_breakdown = 0.1::double"
+        )
         yield made
 
 

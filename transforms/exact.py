@@ -32,7 +32,6 @@ NEAR = 300
 FEW_LOOKS = 2000  # more are shared out: one process more for each thread that the engine may have
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
 LONGEST = 5.0  # seconds for one solution; what is not found by then is not proved
-NEARLY = 0.2  # a solution this near to the furthest is far enough
 TINY = 1e-9  # of what a solver reckons
 
 
@@ -203,7 +202,7 @@ def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array
             constraints=held,
             bounds=limits,
             integrality=integrality,
-            options={"time_limit": LONGEST, "mip_rel_gap": NEARLY, "presolve": len(gap) > NEAR},
+            options={"time_limit": LONGEST, "presolve": len(gap) > NEAR},
         )
         if found.x is not None:
             values: Array = np.rint(found.x[: len(gap)])

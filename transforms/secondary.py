@@ -76,7 +76,7 @@ def protect(told: Told, fewest: int) -> None:
         parts = np.union1d(parts, many)
         n_rounds += 1
         if not len(chosen) and not len(parts):
-            parts = all_of_it(told, np.isin(of_quantity, of_quantity[unsafe]))
+            parts = all_around(told, unsafe)
         told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
         told.is_withdrawn &= ~told.was_shown
         changed = np.union1d(chosen, parts)
@@ -124,14 +124,17 @@ def _next(told: Told, unsafe: Array, low: Array, high: Array, n_rounds: int) -> 
     return unsafe[:0], unsafe[:0]
 
 
-def all_of_it(told: Told, is_near: Array) -> Array:
-    """All that has to do with what is unsafe, but for what releases that can be read show: of this nothing is told then, and
-    sums of which nothing is told say nothing of each other. It is looked at again like everything else that is hidden."""
-    goes = np.flatnonzero(is_near & ~told.stays_told & ~told.is_withdrawn)
-    if not len(goes):
-        raise NothingLeft("beside what is told already something hidden can be worked out")
-    told.n_told_nothing += len(goes)
-    return goes
+def all_around(told: Told, unsafe: Array) -> Array:
+    """All that is nearest to what is unsafe by sums and is still told of, but for what releases that can be read show: of this
+    nothing is told then, and sums of which nothing is told say nothing of each other."""
+    near, n_before = unsafe, 0
+    while len(near) > n_before:
+        n_before, near = len(near), np.union1d(near, told.system.within(told.system.around(near)))
+        goes = near[~told.stays_told[near] & ~told.is_withdrawn[near]]
+        if len(goes):
+            told.n_told_nothing += len(goes)
+            return goes
+    raise NothingLeft("beside what is told already something hidden can be worked out")
 
 
 def _bound(told: Told, low: Array, high: Array, is_due: Array, margins: Array) -> None:

@@ -152,11 +152,11 @@ named as (
     select hash(margin_no, by_what, kind, whole, release) as margin, hash(margin_no, by_what, kind, whole_key) as alike, * from once
 ),
 added as (
-    select margin, any_value(margin_no) as margin_no, any_value(kind) as kind, any_value(alike) as alike, is_untold, sum(part.value)::bigint as value, bit_xor(hash(part.quantity)) as members,
-           case when is_untold then hash(any_value(whole), sum(part.value)) else any_value(whole) end as whole
+    select margin, min(margin_no) as margin_no, min(kind) as kind, min(alike) as alike, is_untold, sum(part.value)::bigint as value, bit_xor(hash(part.quantity)) as members,
+           case when is_untold then hash(min(whole), sum(part.value)) else min(whole) end as whole
     from named
     group by margin, is_untold
-    having is_untold or sum(part.value) = any_value(whole_value)
+    having is_untold or sum(part.value) = min(whole_value)
 ),
 known as (
     -- Of a sum that no table tells a reader knows only that other margins have the same one.

@@ -1,7 +1,7 @@
 -- One row per quantity: a count that some cell of some release that can be read tells, and all that is told of it together.
 -- after: told_count, addend
 with gathered as (
-    select quantity, any_value(kind) as kind, any_value(value) as value, any_value(numerator_quantity) as numerator_quantity,
+    select quantity, min(kind) as kind, min(value) as value, min(numerator_quantity) as numerator_quantity,
            bool_or(is_hidden) as is_hidden, bool_or(is_kept) as is_kept, bool_or(is_open) as is_withdrawn, bool_or(release > 0 and not is_hidden and not was_nothing) as was_shown,
            bool_and(was_nothing) as was_nothing, bool_or(is_unprotected) as is_unprotected, bool_or(is_gone) as is_gone,
            max(low) as low_of_all, min(high) as high_of_all, max(low) filter (is_hidden or release > 0) as low_of_hidden,
@@ -34,7 +34,7 @@ told as (
     from gathered
     union all by name
     -- A sum that no table tells, of which several margins are one: nobody knows it, and yet they are equal.
-    select whole as quantity, any_value(kind) as kind, any_value(value) as value, whole as numerator_quantity, false as is_hidden, false as was_shown, true as is_untold,
+    select whole as quantity, min(kind) as kind, min(value) as value, whole as numerator_quantity, false as is_hidden, false as was_shown, true as is_untold,
            false as is_kept, false as is_free, false as is_last, false as is_withdrawn, false as is_gone, false as is_known, 0 as low, getvariable('no_limit') as high,
            0 as low_before, getvariable('no_limit') as high_before, 0 as least_but_none_before, 0 as least_of_many, 0 as price
     from measure.addend where is_untold and sign < 0 group by whole

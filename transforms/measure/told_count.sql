@@ -26,7 +26,7 @@ select release, c.kind, c.quantity, c.value, numerator_quantity, category,
        was_left_out or is_left_out or was_no_row and c.kind = 0 and c.value = 0 as was_nothing,
        -- Of a breakdown that is left out nothing is told here, and yet it is in the sums that others are told of: few are
        -- kept from whoever subtracts there too.
-       c.is_hidden and (not was_nothing or c.is_few) as is_hidden, c.is_kept and (not was_nothing or c.is_few) as is_kept, c.is_open and not (was_left_out or is_left_out) as is_open, is_left_out, smallest, c.is_unprotected, c.is_gone,
+       c.is_hidden and (not was_nothing or c.is_few) as is_hidden, c.is_kept and (not was_nothing or c.is_few) as is_kept, c.is_open and not was_nothing as is_open, is_left_out, smallest, c.is_unprotected, c.is_gone and not was_nothing as is_gone,
        -- What is hidden only since few are left over is known by these.
        c.is_kept and (c.kind > 0 or release > 0 or is_small or is_of_few or is_base_small or is_none_or_all) as is_by_itself,
        case when was_left_out or is_left_out then 0 when c.is_few and c.is_hidden then 1 when c.is_hidden then c.least when c.kind = 2 or c.value = 0 then 0
