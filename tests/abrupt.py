@@ -132,13 +132,13 @@ def second_day(lake: Lake) -> None:
 
 
 def go(standard: Standard, lake: Lake) -> None:
-    """Everything that `run --all` and `publish` do."""
+    """Everything that the service does by itself: after a roll back it goes forward only when somebody asks."""
     receive(standard, lake)
     sweep(standard, lake)
     names = work.pending(standard, lake)
     for stage in work.STAGES:
         work.run_chunk(stage, names, standard, lake)
-    publish.publish(standard, lake)
+    publish.publish(standard, lake, is_asked=False)
     follow.follow(standard, lake)
     retire.retire(standard, lake)  # last, so that a run that was done twice deletes what one alone does
 

@@ -25,6 +25,7 @@ from moto.s3.models import s3_backends
 from tests import abrupt, lakes
 from tests.lakes import PERIOD, events
 from tests.synthetic import deliver
+from tests.test_airflow_end_to_end import service
 from tests.test_dags import dags  # noqa: F401  a fixture
 from tests.test_scanner import ONE
 from transforms import bucket as bucket_module
@@ -427,3 +428,20 @@ def test_the_command_s_lake_takes_what_it_fetched_to_the_end(standard, lake, sto
     send(store, lake)
     assert main(["fetch"]) == 0 and main(["run", "--all"]) == 0
     assert [outcome[:2] for outcome in lakes.outcomes(lake)] == [(f"ZZ1/{PERIOD}", "accepted")]
+
+
+@pytest.mark.slow
+@pytest.mark.airflow
+def test_a_running_airflow_fetches_what_is_put_and_takes_it_through(store, lake, tmp_path):
+    """As `make up` starts it: a timer looks, the delivery comes to landing, and its events do the rest."""
+    environment = {"AIRFLOW_HOME": str(tmp_path / "airflow"), "AIRFLOW_PORT": "0", "FETCH_SECONDS": "5"}
+    service("up", **environment)
+    try:
+        send(store, lake)
+        until = time.monotonic() + 240
+        while not events(lake, "published") and time.monotonic() < until:
+            time.sleep(1)
+    finally:
+        service("down", **environment)
+    assert [(entry["provider"], entry["period"]) for entry in events(lake, "accepted")] == [("ZZ1", PERIOD)]
+    assert len(events(lake, "seen")) == len(events(lake, "published")) == 1

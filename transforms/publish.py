@@ -137,6 +137,7 @@ def publish(standard: Standard, lake: Lake, is_asked: bool = True) -> dict[str, 
     between the rotation of a key and the work that follows from it.
     """
     if not is_asked and (line := rollback.held(lake)):
+        release.settle(lake)
         is_owed = rollback.is_owed(standard, lake)
         return rollback.roll_back(standard, lake, line["release"]) if is_owed else {"release": None}
     lake.prepare()
