@@ -29,6 +29,23 @@ told as (
      and b.numerator = c.numerator and b.denominator = c.denominator
     where c."table" <> 'metric_value' or (c.breakdown, c.place_kind, c.period) in (select (breakdown, place_kind, period) from grained)
     union all by name
+    -- What an earlier release has a row of, and nobody is in any more beside others who are still told: that its row is gone
+    -- would say what the earlier one hides.
+    select distinct 0 as release, e."table", e.metric, c.period, e.place_kind, e.place, e.breakdown, e.category, 0 as numerator, 0 as denominator,
+           0 as n_people_numerator, 0 as n_people_denominator, 0 as n_people_difference, e.suppression, d.smallest_count_shown, d.rounding_base,
+           d.hides_none_and_all, false as was_hidden, false as was_base_hidden, false as is_numerator_open, false as is_denominator_open,
+           false as is_rest_open, false as was_left_out, false as is_numerator_unprotected, false as is_denominator_unprotected,
+           false as is_rest_unprotected, false as was_gone
+    from measure.earlier_cell as e
+    join (select distinct "table", metric, period, place_kind, place, breakdown from measure.cell) as c
+      on c."table" = e."table" and c.metric = e.metric and lasting_period(c."table", c.period) = lasting_period(e."table", e.period)
+     and c.place_kind = e.place_kind and c.place = e.place and c.breakdown = e.breakdown
+    join standard.suppression as d on d.suppression = e.suppression
+    where e.suppression <> 'deliveries' and e."table" <> 'moved'
+      and not exists (from measure.cell as n where n."table" = c."table" and n.metric = c.metric and n.period = c.period
+                      and n.place_kind = c.place_kind and n.place = c.place and n.breakdown = c.breakdown and n.category = e.category)
+      and (c."table" <> 'metric_value' or (c.breakdown, c.place_kind, c.period) in (select (breakdown, place_kind, period) from grained))
+    union all by name
     select * from measure.earlier_cell
 ),
 based as (
