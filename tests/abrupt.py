@@ -5,6 +5,7 @@ Promise: the names are those that a run reaches, as `abort.reached` tells them; 
 
 import contextlib
 import errno
+import faulthandler
 import hashlib
 import json
 import os
@@ -100,7 +101,9 @@ def killed(doing: Callable[[], object], at: str | int) -> bool:
     child = os.fork()
     if not child:
         code = 1
-        signal.alarm(LONGEST)  # a fork of a process with threads can wait for one that it does not have
+        # A fork of a process with threads can wait for one that it does not have: it says where, and ends.
+        faulthandler.dump_traceback_later(LONGEST - 10)
+        signal.alarm(LONGEST)
         try:
             with trouble(at, die):
                 doing()
