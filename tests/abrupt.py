@@ -28,6 +28,8 @@ from transforms.receive import receive
 from transforms.standard import Standard
 from transforms.withdraw import sweep
 
+LONGEST = 300  # seconds until a killed process that hangs instead is ended
+
 
 class PowerCut(BaseException):
     """Not an Exception: nothing of ours may handle it, as nothing handles a killed process."""
@@ -91,9 +93,6 @@ def small_disk(folder: Path, kilobytes: int) -> Iterator[Callable[[int], None]]:
 
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-LONGEST = 300  # seconds until what hangs is ended
 
 
 def killed(doing: Callable[[], object], at: str | int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import lakes
+from tests.abrupt import PowerCut
 from tests.lakes import PERIOD, events, submission
 from tests.synthetic import deliver
 from transforms import keys, ledger, work
@@ -17,10 +18,6 @@ from transforms.receive import receive
 from transforms.standard import load
 
 ONE = f"ZP001/{PERIOD}"
-
-
-class PowerCut(BaseException):
-    """Not an Exception: nothing of ours may handle it, as nothing handles a killed process."""
 
 
 class Cut:

@@ -13,6 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests import lakes
+from tests.abrupt import PowerCut
 from tests.cells import prepared
 from tests.lakes import PERIOD, events, replace
 from tests.pictures import picture, table
@@ -647,14 +648,23 @@ def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, edited, t
 
 
 def test_links_that_a_crash_left_unmade_are_made(published, tmp_path):
+    """The first release is in the ledger, `current` points at it, and then the crash came."""
     lake = published_again(published, tmp_path)
-    for (
-        area
-    ) in release.AREAS:  # the release is in the ledger and `current` points at it: the first crash was after that
+    for area in release.AREAS:
         lake.path(area).unlink()
     release.settle(lake)
     assert [str(lake.path(area).readlink()) for area in release.AREAS] == [f"current/{area}" for area in release.AREAS]
     assert not list(lake.path(".work").iterdir())
+
+
+def test_a_link_that_is_not_put_in_place_leaves_nothing_beside_it(lake, monkeypatch):
+    def cut(source, target):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("transforms.lake.rename", cut)
+    with pytest.raises(KeyboardInterrupt):
+        point(lake, lake.path("releases", "current"), "1")
+    assert not list(lake.path("releases").iterdir()) and not list(lake.path(".work").iterdir())
 
 
 def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edited, tmp_path, monkeypatch):
@@ -697,10 +707,6 @@ def test_the_pages_of_the_standard_are_made_again_only_when_they_would_differ(pu
     assert publish.publish(edited, lake)["release"] == 3
     assert len(made) == 1
     assert pages(3)["ethnic_category.html"] != pages(2)["ethnic_category.html"]
-
-
-class PowerCut(BaseException):
-    """Nothing of ours may handle it."""
 
 
 @pytest.mark.parametrize(

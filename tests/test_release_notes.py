@@ -12,7 +12,7 @@ from tests import lakes
 from tests.lakes import PERIOD, replace
 from tests.synthetic import deliver
 from tests.test_publish import new_lake, opened
-from transforms import publish
+from transforms import hold, publish
 from transforms.lake import Lake
 from transforms.standard import Standard, load
 

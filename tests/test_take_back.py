@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests import abrupt, lakes
+from tests.abrupt import PowerCut
 from tests.lakes import PERIOD, events
 from tests.synthetic import deliver
 from transforms import ledger, publish, receive, release, retire, take_back, work
@@ -104,10 +105,6 @@ def test_a_submission_that_is_worked_on_is_taken_back_the_next_time(lake):
     with ledger.lock(lake, f"submission {ONE}"):
         assert receive.receive(load(), lake) == {"received": 0, "unchanged": 0, "rejected": 0}
     assert receive.receive(load(), lake)["taken_back"] == 1
-
-
-class PowerCut(BaseException):
-    """Nothing of ours may handle it."""
 
 
 @pytest.mark.parametrize("is_after", [False, True])

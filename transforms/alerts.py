@@ -91,10 +91,9 @@ def _refused(lake: Lake) -> list[Alert]:
 
 def _audit(lake: Lake) -> list[Alert]:
     """The newest thing that publishing came to was a release that consumers may not have."""
-    last = failed_last(lake)
-    return (
-        [_alert("audit", "", f"a release did not pass and the last good one stays, line {last['no']}")] if last else []
-    )
+    if not (last := failed_last(lake)):
+        return []
+    return [_alert("audit", "", f"a release did not pass and the last good one stays, line {last['no']}")]
 
 
 def _disk(lake: Lake) -> list[Alert]:
