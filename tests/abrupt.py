@@ -8,12 +8,14 @@ import errno
 import faulthandler
 import hashlib
 import json
+import multiprocessing
 import os
 import shutil
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -28,7 +30,9 @@ from transforms.receive import receive
 from transforms.standard import Standard
 from transforms.withdraw import sweep
 
-LONGEST = 300  # seconds until a killed process that hangs instead is ended
+LONGEST = 300  # seconds until a process that hangs is ended
+FRESH = multiprocessing.get_context("forkserver")
+FRESH.set_forkserver_preload(["tests.abrupt"])  # it has what a run needs, and has done nothing
 
 
 class PowerCut(BaseException):
@@ -96,23 +100,33 @@ def die() -> None:
 
 
 def killed(doing: Callable[[], object], at: str | int) -> bool:
-    """Do something in a process of its own, which is killed at a place. Returns whether it got there."""
-    child = os.fork()
-    if not child:
-        code = 1
-        # A fork of a process with threads can wait for one that it does not have: it says where, and ends.
-        faulthandler.dump_traceback_later(LONGEST - 10)
-        signal.alarm(LONGEST)
-        try:
-            with trouble(at, die):
-                doing()
-            code = 0
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    ended = os.waitstatus_to_exitcode(status)
-    assert ended in (0, -signal.SIGKILL), f"it ended by itself before it was killed: {ended}"
-    return ended == -signal.SIGKILL
+    """Do something, which can be pickled, in a process of its own, which is killed at a place. Returns whether it got there.
+
+    No fork of this process: that has connections of DuckDB without their threads, and hangs or ends when it lets go of one.
+    """
+    process = FRESH.Process(target=_until, args=(doing, at, lakes.PAGES))
+    process.start()
+    process.join(LONGEST)
+    is_over = process.exitcode is not None
+    process.kill()
+    process.join()
+    assert is_over, f"it hung: {at}"
+    assert process.exitcode in (0, -signal.SIGKILL), f"it ended by itself before it was killed: {process.exitcode}"
+    return process.exitcode == -signal.SIGKILL
+
+
+def _until(doing: Callable[[], object], at: str | int, pages: dict[str, Path]) -> None:
+    faulthandler.dump_traceback_later(LONGEST - 10)  # where it hangs, if it does
+    lakes.PAGES.update(pages)
+    with pytest.MonkeyPatch.context() as patch, trouble(at, die):
+        haste(patch)
+        doing()
+
+
+def haste(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As fast as these tests want it, and in a time at which what was sent first is expired."""
+    lakes.hasten(monkeypatch)
+    monkeypatch.setattr(retire, "today", lambda: f"{datetime.now(UTC) + timedelta(days=500):%Y-%m-%d}")
 
 
 def first_day(lake: Lake) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import errno
 import os
 import shutil
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
@@ -14,11 +13,11 @@ import pytest
 
 from tests import abrupt, lakes
 from tests.abrupt import PowerCut
-from transforms import disk, follow, ledger, retire, work
+from transforms import disk, follow, ledger, work
 from transforms.__main__ import main
 from transforms.lake import Lake
 from transforms.receive import receive
-from transforms.standard import ROOT, load
+from transforms.standard import ROOT, Standard, load
 
 SOAK = os.environ.get("SOAK")  # `make soak`: every place
 SAMPLE = 8  # of the places, otherwise
@@ -26,8 +25,14 @@ SAMPLE = 8  # of the places, otherwise
 
 @pytest.fixture(autouse=True)
 def haste(monkeypatch):
-    lakes.hasten(monkeypatch)
-    monkeypatch.setattr(retire, "today", lambda: f"{datetime.now(UTC) + timedelta(days=500):%Y-%m-%d}")
+    abrupt.haste(monkeypatch)
+
+
+def went(standard: Standard, number: int, lake: Lake) -> None:
+    """One of the days, and what is done on it."""
+    abrupt.go(standard, lake)
+    if number:
+        abrupt.go_back(standard, lake)
 
 
 class Days:
@@ -49,9 +54,7 @@ class Days:
         self.ran = lakes.content(lake)  # what the stages alone make of the first day: nothing of it is expired yet
 
     def go(self, number: int, lake: Lake) -> None:
-        abrupt.go(self.standard, lake)
-        if number:
-            abrupt.go_back(self.standard, lake)
+        went(self.standard, number, lake)
 
     def all_places(self) -> list[tuple[int, str]]:
         """Each name once, on the first day on which it is reached."""
@@ -65,8 +68,7 @@ class Days:
 @pytest.fixture(scope="module")
 def days(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        lakes.hasten(patch)
-        patch.setattr(retire, "today", lambda: f"{datetime.now(UTC) + timedelta(days=500):%Y-%m-%d}")
+        abrupt.haste(patch)
         yield Days(tmp_path_factory.mktemp("days"))
 
 
@@ -92,7 +94,7 @@ def test_killed_at_every_place_and_run_again_it_is_as_if_nothing_had_been(days, 
     for number, name in chosen(days):
         lake = abrupt.copied(days.before[number], tmp_path / "lake")
         with abrupt.reader(lake) if number else contextlib.nullcontext(set()) as seen:
-            assert abrupt.killed(partial(days.go, number, lake), name), name
+            assert abrupt.killed(partial(went, days.standard, number, lake), name), name
             ledger.verify(lake)
             days.go(number, lake)
         assert abrupt.said(lake) == days.wanted[number], name
@@ -245,7 +247,7 @@ def test_what_follows_a_release_blames_no_provider_for_a_full_disk(days, tmp_pat
 def test_what_a_kill_left_in_the_workspaces_is_taken_away_and_nobody_elses(days, tmp_path):
     """It can hold parts of what was sent, and would lie there for ever."""
     lake = arrived(days, tmp_path)
-    assert abrupt.killed(lambda: lakes.run(days.standard, lake), "write: .work/parsed.parquet")
+    assert abrupt.killed(partial(lakes.run, days.standard, lake), "write: .work/parsed.parquet")
     [left] = [path for path in lake.path(".work").iterdir() if path.name != "spill"]
     with lake.workspace() as mine:
         receive(days.standard, lake)

@@ -6,6 +6,7 @@ import shutil
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -138,6 +139,11 @@ def blank(layout: str, rows: list[dict[str, str]], n_blank: int) -> list[dict[st
     return rows
 
 
+def publish_if_due(standard: Standard, lake: Lake) -> None:
+    if publish.is_due(standard, lake):
+        publish.publish(standard, lake)
+
+
 class Histories(RuleBasedStateMachine):
     """Things that happen to one lake, with the model beside it. Of a kill the model knows nothing: it must change nothing."""
 
@@ -209,7 +215,7 @@ class Histories(RuleBasedStateMachine):
         self._run(at)
 
     def _run(self, at: int | None = None) -> None:
-        self._do(lambda: lakes.run(self.standard, self.lake), at)
+        self._do(partial(lakes.run, self.standard, self.lake), at)
         type(self).counts["runs"] += 1
         self.is_something_to_do = False
         self.model.run()
@@ -219,17 +225,13 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def publish(self, at: int | None = None):
         self._run()
-        self._do(self._publish_if_due, at)
+        self._do(partial(publish_if_due, self.standard, self.lake), at)
         self._compare_release()
 
     @precondition(lambda self: self.last)
     @rule(at=st.integers(1, 110))
     def killed_while_it_publishes(self, at):
         self.publish(at)
-
-    def _publish_if_due(self) -> None:
-        if publish.is_due(self.standard, self.lake):
-            publish.publish(self.standard, self.lake)
 
     def _do(self, doing, at: int | None) -> None:
         """Do it; `at` is the place at which it is killed before, if it gets there."""
