@@ -55,6 +55,7 @@ def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
 def protect(told: Told, fewest: int) -> None:
     """Hide more, cheapest first, until every kept quantity has `fewest` possible values. Raises NothingLeft where that is
     not to be had beside what earlier releases tell."""
+    _hide(told, told.same[:0], told.same[:0])
     low, high = told.low.copy(), told.high.copy()
     of_quantity, of_margin = connected(told.system, len(told.value))
     n_rounds = 0
@@ -77,12 +78,21 @@ def protect(told: Told, fewest: int) -> None:
         n_rounds += 1
         if not len(chosen) and not len(parts):
             parts = all_around(told, unsafe)
-        told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
-        told.is_withdrawn &= ~told.was_shown
-        changed = np.union1d(chosen, parts)
-        conceal(told, changed)
+        changed = _hide(told, chosen, parts)
         # What has nothing to do with what was hidden is known as well as before.
         is_due = np.isin(np.arange(len(is_due)), of_quantity[changed])
+
+
+def _hide(told: Told, chosen: Array, parts: Array) -> Array:
+    """Hide what is chosen, and tell nothing of the parts. Returns all that changed: where an earlier release had no row nobody
+    was kept, and a hidden row would say no more than that there is something."""
+    told.is_withdrawn[parts] = told.is_withdrawn[told.by_hiding[parts]] = True
+    told.is_withdrawn &= ~told.was_shown
+    changed = np.union1d(chosen, parts)
+    conceal(told, changed)
+    nobody = told.is_hidden & told.is_known & ~told.was_shown & (told.value == 0)
+    more = rows_of_none(told, np.flatnonzero(nobody))
+    return np.union1d(changed, _hide(told, more[:0], more)) if len(more) else changed
 
 
 def forget_nobody(told: Told) -> None:
