@@ -106,7 +106,8 @@ def _in_grain(metric: Row, grain: str, column: str, own: set[str]) -> list[str]:
 def _count_months(
     con: duckdb.DuckDBPyConnection, metrics: Metrics, subject: str, date: str, is_at_end: bool, column: str
 ) -> None:
-    """measure.counted_month: one row a person and month in which anything fits: events that fit, of each metric."""
+    """measure.counted_month: one row a person and month in which anything fits: events that fit, of each metric. With a column
+    of the event's own, which is asked for by years alone, one a person, year (by its first month) and value of it."""
     columns = [
         f"count(*) filter (({m['denominator']}))::uinteger as of_{name}, "
         f"count(*) filter (({m['denominator']}) and ({_numerator(m)}))::uinteger as n_{name}"
@@ -118,6 +119,9 @@ def _count_months(
     since = "(select min(starts_on) from standard.period)"
     if is_at_end:  # everything up to the last day is looked at on it
         month, since = f"(select first_month from standard.period where grain = {text(DAY)})", date
+    elif column:
+        first = f"(select min(first_month) from standard.period where grain = {text(YEAR)})"
+        month = f"({month} - {first}) // 12 * 12 + {first}"
     con.execute(f"""create or replace table measure.counted_month as
         select person_no, {extra}({month})::integer as month_no, {", ".join(columns)}
         from protected.{subject} where {date} between {since} and getvariable('rolling_to') and ({fits}) group by all""")
@@ -131,7 +135,12 @@ def _numerator(metric: Row) -> str:
 def _count_periods(con: duckdb.DuckDBPyConnection, metrics: Metrics, grain: str, column: str) -> None:
     """measure.counted: one row a person and period of one length (and value of the event's own column)."""
     extra = f"{column}, " if column else ""
-    sums = ", ".join(f"sum(of_{n})::uinteger as of_{n}, sum(n_{n})::uinteger as n_{n}" for n in metrics)
+    sums, grouped = (
+        ", ".join(f"sum(of_{n})::uinteger as of_{n}, sum(n_{n})::uinteger as n_{n}" for n in metrics),
+        "group by all",
+    )
+    if grain == MONTH:  # they are one already
+        sums, grouped = ", ".join(f"of_{n}, n_{n}" for n in metrics), ""
     last = []
     for name, m in metrics.items():
         if m["counts"] == PEOPLE:
@@ -146,7 +155,7 @@ def _count_periods(con: duckdb.DuckDBPyConnection, metrics: Metrics, grain: str,
             select c.person_no, p.period, {extra}{sums}
             from measure.counted_month as c
             join standard.period as p on p.grain = {text(grain)} and c.month_no between p.first_month and p.last_month
-            group by c.person_no, p.period{", " + column if column else ""}
+            {grouped}
         )
         select person_no, period, {extra}{", ".join(last)} from summed""")
 
