@@ -208,7 +208,7 @@ def hasten(monkeypatch, is_audited: bool = True, is_proved: bool = False) -> Non
     `is_audited`, publish without the audit; where it is not `is_proved`, protect what is hidden against adding up and
     subtracting alone, without exact proofs: these have tests of their own."""
     if not is_audited:
-        monkeypatch.setattr("transforms.publish.audit", lambda con, standard: 0)
+        monkeypatch.setattr("transforms.publish.audit", lambda con, standard, schema="": 0)
     nothing = np.zeros(0, dtype=int), []
     proofs = exact.uncertain if is_proved else lambda *of_told: nothing
     monkeypatch.setattr("transforms.secondary.uncertain", proofs)

@@ -217,7 +217,7 @@ def released(tmp_path_factory, standard) -> tuple[Lake, Standard]:
     landing = lake.path("landing")
     with pytest.MonkeyPatch.context() as patch:
         lakes.hasten(patch, is_proved=True)
-        patch.setattr(publish, "audit", lambda con, standard: 0)
+        patch.setattr(publish, "audit", lambda con, standard, schema="": 0)
         deliver(landing, "ZZ1", PERIOD, {"pas_patient": 150, "sus_outpatient": 150}, {"unrecognised": 6, "blank": 9})
         deliver(landing, "ZZ2", PERIOD, {"sus_outpatient": 100}, {"not_stated": 12}, first_person=90)
         deliver(landing, "ZP001", PERIOD, {"emis_patient": 60, "emis_observation": 60}, first_person=150)
@@ -270,7 +270,7 @@ def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch
     shutil.rmtree(again.path("releases"))
     again.path("current").unlink()
     lakes.hasten(monkeypatch, is_proved=True)
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
     monkeypatch.setattr(secondary, "protect", lambda told, fewest: None)
     again.prepare()
     publish.publish(standard, again)
@@ -344,7 +344,7 @@ def test_where_nothing_can_be_hidden_any_more_the_open_area_stays_and_says_why(r
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
     again = Lake(tmp_path / "lake", lake.keys)
     lakes.hasten(monkeypatch)
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
     protect = secondary.protect
 
     def or_nothing(told, fewest: int) -> None:
@@ -370,7 +370,7 @@ def test_one_person_more_changes_nothing_that_is_open(released, tmp_path, monkey
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
     again = Lake(tmp_path / "lake", lake.keys)
     lakes.hasten(monkeypatch, is_proved=True)
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
     before = lakes.listing(again.path("open"))
     deliver(again.path("landing"), "ZP001", PERIOD, {"emis_patient": 101, "emis_observation": 101}, first_person=150)
     lakes.run(standard, again)

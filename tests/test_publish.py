@@ -624,7 +624,7 @@ def edited(tmp_path_factory) -> Standard:
 
 def quick_audit(monkeypatch) -> None:
     """Leave the audit out where a test is not about it: Great Expectations takes seconds."""
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
 
 
 def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, edited, tmp_path, monkeypatch):

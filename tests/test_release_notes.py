@@ -50,7 +50,7 @@ def haste(monkeypatch):
 def hasten(monkeypatch) -> None:
     """No verdicts by Great Expectations and no pages of the standard: neither is what these tests are about."""
     lakes.hasten(monkeypatch)
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
     monkeypatch.setattr("transforms.site.document", lambda standard, folder: 0)
 
 

@@ -57,13 +57,12 @@ def is_too_close(con: duckdb.DuckDBPyConnection) -> bool:
 
 def keep(con: duckdb.DuckDBPyConnection, is_open_held: bool) -> None:
     """protected.published_cell: what the open area tells, exact. While it is held that is what it told before."""
-    con.execute("create or replace table protected.published_cell as from measure.published_cell")
+    told = "from measure.published_cell"
     if is_open_held:
-        before = con.execute(
-            "select 1 from duckdb_tables() where database_name = 'before_protected' and table_name = ?", [KEPT]
-        )
-        told = f"before_protected.{KEPT}" if before.fetchone() else "measure.published_cell limit 0"
-        con.execute(f"create or replace table protected.published_cell as from {told}")
+        before = "select 1 from duckdb_tables() where database_name = 'before_protected' and table_name = ?"
+        none = "select * exclude (release), null::varchar as hidden_as from measure.earlier_cell limit 0"
+        told = f"from before_protected.{KEPT}" if con.execute(before, [KEPT]).fetchone() else none
+    con.execute(f"create or replace table protected.{KEPT} as {told}")
     con.execute("""comment on table protected.published_cell is
         'One row per number that the open area tells or hides: exact, and why it is hidden.'""")
 

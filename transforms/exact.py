@@ -213,26 +213,33 @@ def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array
 
 
 def _nearest(told: Told, low: Array, high: Array) -> Callable[[int], tuple[Array, Array]]:
-    """Of one quantity those nearest to it, and the margins that hold them, along what can have more than one value: all that
-    is in these margins may move. Of margins that are as near, those that hold least."""
-    system, may_move = told.system, (high > low).tolist()
-    first, margin_of = system.first.tolist(), system.margin_of.tolist()
+    """Of one quantity those nearest to it along what can have more than one value, and every margin in which nothing else
+    can move. Of margins that are as near, those first that bring least that can."""
+    system, is_moving = told.system, high > low
+    n_moving = np.add.reduceat(is_moving[system.quantity].astype(np.int64), system.start[:-1])
+    may_move, first, margin_of = is_moving.tolist(), system.first.tolist(), system.margin_of.tolist()
     start, quantity = system.start.tolist(), system.quantity.tolist()
 
     def sums(one: int) -> tuple[Array, Array]:
-        inside, chosen, seen, edge = {one}, [], set(), [one]
-        while edge:
+        inside, seen, edge = {one}, set(), [one]
+
+        def brought(margin: int) -> list[int]:
+            return [who for who in quantity[start[margin] : start[margin + 1]] if may_move[who] and who not in inside]
+
+        while edge and len(inside) < NEAR:
             new = {margin for who in edge for margin in margin_of[first[who] : first[who + 1]]} - seen
             seen |= new
             edge = []
-            for margin in sorted(new, key=lambda m: (start[m + 1] - start[m], m)):
-                wider = [who for who in quantity[start[margin] : start[margin + 1]] if who not in inside]
-                if len(inside) + len(wider) > NEAR and chosen:
-                    return np.array(sorted(inside)), np.array(sorted(chosen))
+            for _, margin in sorted((len(brought(margin)), margin) for margin in new):
+                wider = brought(margin)
+                if len(inside) + len(wider) > NEAR and len(inside) > 1:
+                    edge = []
+                    break
                 inside.update(wider)
-                chosen.append(margin)
-                edge += [who for who in wider if may_move[who]]
-        return np.array(sorted(inside)), np.array(sorted(chosen), dtype=np.int64)
+                edge += wider
+        free = np.array(sorted(inside))
+        margins, n = np.unique(system.margin_of[ranges(system.first, free)[0]], return_counts=True)
+        return free, margins[n == n_moving[margins]]
 
     return sums
 

@@ -1,6 +1,6 @@
 """The open area of the current release -> the same in the next one, where nothing newer may be told yet.
 
-Promise: whoever reads release.json is told why; what is disclosed for nobody is read by nobody.
+Promise: whoever reads release.json is told why.
 """
 
 import json
@@ -29,20 +29,14 @@ def is_open_held(standard: Standard, lake: Lake) -> bool:
     return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
 
 
-def disclose_beside(
-    con: duckdb.DuckDBPyConnection, standard: Standard, kept_because: str
-) -> tuple[dict[str, int], str]:
-    """Disclose, and say why the open area keeps what it told, if it does: what is disclosed then is for nobody, and earlier
-    releases do not matter to it."""
-    if not kept_because:
-        try:
-            return disclose(con, standard), ""
-        except NothingLeft:
-            if not con.execute("select count(*) from measure.earlier_cell").fetchone()[0]:
-                raise
-            kept_because = NOTHING_LEFT
-    con.execute("delete from measure.earlier_cell")
-    return disclose(con, standard), kept_because
+def disclose_beside(con: duckdb.DuckDBPyConnection, standard: Standard) -> tuple[dict[str, int], str]:
+    """Disclose, and say why the open area keeps what it told where nothing new can be told beside it."""
+    try:
+        return disclose(con, standard), ""
+    except NothingLeft:
+        if not con.execute("select count(*) from measure.earlier_cell").fetchone()[0]:
+            raise
+        return {}, NOTHING_LEFT
 
 
 def keep_open(lake: Lake, built: Path, why: str) -> None:

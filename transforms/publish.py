@@ -187,26 +187,27 @@ def _build(
         reached("build", "measure")
         facts["cells"] = measure(con, standard)
         before = earlier.earlier_cells(con, lake)
-        judge(con, standard)
-        if not kept_because and earlier.is_too_close(con) and _is_same_house(standard, lake):
-            kept_because = hold.TOO_CLOSE
-        counts, kept_because = hold.disclose_beside(con, standard, kept_because)
-        facts |= counts
-        is_held = bool(kept_because)
-        told = record(con, standard, before)
+        if not kept_because:
+            judge(con, standard)
+            kept_because = hold.TOO_CLOSE if earlier.is_too_close(con) and _is_same_house(standard, lake) else ""
+        if not kept_because:
+            counts, kept_because = hold.disclose_beside(con, standard)
+            facts |= counts
+        is_held = bool(kept_because)  # then nothing is told anew, and nothing is made of it
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
-        reached("build", "open")
-        run_folder(con, HERE / "open", is_database=True)
-        trend(con)
-        audit(con, standard)
+        if not is_held:
+            reached("build", "open")
+            run_folder(con, HERE / "open", is_database=True)
+            trend(con)
+            write_text(built / "open" / "disclosure.json", json.dumps(record(con, standard, before), indent=1))
+        audit(con, standard, "protected" if is_held else "")
         changes.keep(con, is_held)
         earlier.keep(con, is_held)
-        write_text(built / "open" / "disclosure.json", json.dumps(told, indent=1))
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
-        describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
+        describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE), is_held)
         reached("write", "open")
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")

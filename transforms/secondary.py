@@ -90,7 +90,7 @@ def _hide(told: Told, chosen: Array, parts: Array) -> Array:
     told.is_withdrawn &= ~told.was_shown
     changed = np.union1d(chosen, parts)
     conceal(told, changed)
-    nobody = told.is_hidden & told.is_known & ~told.was_shown & (told.value == 0)
+    nobody = told.is_hidden & told.is_known & ~told.was_shown & (told.value == 0) & (told.kind != 2)
     more = rows_of_none(told, np.flatnonzero(nobody))
     return np.union1d(changed, _hide(told, more[:0], more)) if len(more) else changed
 
