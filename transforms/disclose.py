@@ -65,7 +65,7 @@ def record(con: duckdb.DuckDBPyConnection, standard: Standard, releases: dict[st
         "margins": [dict(zip(("table", "along", "whole", "part", "n"), row[1:], strict=True)) for row in held],
         "considered": dict(considered),
         "earlier_releases": releases,
-        "solver": "HiGHS, through SciPy",
+        "solver": "HiGHS",
     }
 
 

@@ -1,8 +1,7 @@
 """Bounds that propagation leaves -> the hidden counts that are not proved safe: whole-number programming on blocks of sums.
 
 Promise: what is not returned can be told with as many different values as asked for, each found with whole numbers for
-everything around it and every sum kept; where a block cannot show that, more is hidden instead. The solver is HiGHS, through
-SciPy.
+everything around it and every sum kept; where a block cannot show that, more is hidden instead. The solver is HiGHS.
 """
 
 from __future__ import annotations
@@ -15,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import highspy
 import numpy as np
+from highspy._core import _Highs as Solver  # highspy.Highs greets on stdout, and calls back
 from scipy import sparse
-from scipy.optimize import Bounds, LinearConstraint, linprog, milp
 
 from transforms.bounds import Array, ranges
 
@@ -33,6 +33,7 @@ FEW_LOOKS = 2000  # more are shared out: one process more for each thread that t
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
 LONGEST = 5.0  # seconds for one solution; what is not found by then is not proved
 TINY = 1e-9  # of what a solver reckons
+FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
 def uncertain(
@@ -138,17 +139,20 @@ def _look(
     gap = told.least_but_none[free]
     either = np.flatnonzero((gap > 0) & (least < gap) & (most >= gap))
     n, n_either = len(free), len(either)
-    held, limits = [LinearConstraint(matrix, right, right)], Bounds(least, most)
+    posed = (matrix, right, right, least, most)
     if n_either:
         pick = sparse.csr_matrix((np.ones(n_either), (np.arange(n_either), either)), shape=(n_either, n))
-        held = [LinearConstraint(sparse.hstack([matrix, sparse.csr_matrix((matrix.shape[0], n_either))]), right, right)]
-        held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-gap[either].astype(float))]), 0, np.inf))
-        held.append(LinearConstraint(sparse.hstack([pick, sparse.diags(-most[either].astype(float))]), -np.inf, 0))
-        limits = Bounds(np.concatenate([least, np.zeros(n_either)]), np.concatenate([most, np.ones(n_either)]))
+        rows = [[matrix, None]] + [[pick, sparse.diags(-ends[either].astype(float))] for ends in (gap, most)]
+        held = np.concatenate([right, np.zeros(2 * n_either)])
+        above, below = held.copy(), held.copy()
+        above[len(right) : len(right) + n_either], below[len(right) + n_either :] = np.inf, -np.inf
+        on = np.zeros(n_either)
+        posed = (sparse.block_array(rows, format="csr"), below, above, np.append(least, on), np.append(most, on + 1))
+    model = _posed(*posed)
     goal = np.zeros(n + n_either)
     goal[np.searchsorted(free, wanted)] = ways
     for sign in (1.0, -1.0):
-        if len(_left(told, wanted, fewest)) and (found := _whole(sign * goal, held, limits, gap)) is not None:
+        if len(_left(told, wanted, fewest)) and (found := _whole(model, sign * goal, gap)) is not None:
             values = found.astype(np.int64)[np.searchsorted(free, noted)]
             told.seen_low[noted] = np.minimum(told.seen_low[noted], values)
             told.seen_high[noted] = np.maximum(told.seen_high[noted], values)
@@ -165,16 +169,17 @@ def _obstacles(told: Told, one: int, free: Array, margins: Array | None, low: Ar
     how few there can be of quantity q, 2 q + 1 where it is how many: the bounds at which more room would be worth something."""
     matrix, value, at = _sums(told, free, margins), told.value[free], np.searchsorted(free, one)
     least, most = np.maximum(low[free], value - FAR), np.minimum(high[free], value + FAR)
-    limits = np.stack([least, most], axis=1)
+    right = matrix @ value
+    model = _posed(matrix, right, right, least, most)
     goal = np.zeros(len(free))
     found, ends = [free[:0]], [value[at], value[at]]
     for no, way in enumerate((1.0, -1.0)):
         goal[at] = way
-        solved = linprog(goal, A_eq=matrix, b_eq=matrix @ value, bounds=limits, method="highs")
-        if solved.x is not None:
-            ends[no] = solved.x[at]
-            found.append(2 * free[(np.abs(solved.lower.marginals) > TINY) & (least == low[free])])
-            found.append(2 * free[(np.abs(solved.upper.marginals) > TINY) & (most == high[free])] + 1)
+        if (solved := _solved(model, goal)) is not None:
+            ends[no] = solved[at]
+            priced = np.abs(np.array(model.getSolution().col_dual)) > TINY
+            found.append(2 * free[priced & (solved < least + TINY) & (least == low[free])])
+            found.append(2 * free[priced & (solved > most - TINY) & (most == high[free])] + 1)
     # Without whole numbers there is at least as much room: only where that is enough they are looked for.
     if margins is None and np.floor(ends[1] + TINY) - np.ceil(ends[0] - TINY) + 1 >= fewest:
         _look(told, np.array([one]), free, None, low, high, fewest)
@@ -192,22 +197,39 @@ def _sums(told: Told, free: Array, margins: Array | None) -> sparse.csr_matrix:
     return sparse.csr_matrix((signs, (row[is_free], column[is_free])), shape=(len(margins), len(free)))
 
 
-def _whole(goal: Array, held: list[LinearConstraint], limits: Bounds, gap: Array) -> Array | None:
+def _posed(matrix: sparse.csr_matrix, below: Array, above: Array, least: Array, most: Array) -> Solver:
+    """A model of sums between two ends each, of counts between two ends each."""
+    model, lp = Solver(), highspy.HighsLp()
+    for option, value in (("output_flag", False), ("threads", 1), ("presolve", "on" if len(least) > NEAR else "off")):
+        model.setOptionValue(option, value)
+    lp.num_row_, lp.num_col_ = matrix.shape
+    lp.col_cost_, lp.col_lower_, lp.col_upper_ = np.zeros(len(least)), least.astype(float), most.astype(float)
+    lp.row_lower_, lp.row_upper_ = below.astype(float), above.astype(float)
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_, lp.a_matrix_.index_, lp.a_matrix_.value_ = matrix.indptr, matrix.indices, matrix.data
+    model.passModel(lp)
+    return model
+
+
+def _solved(model: Solver, goal: Array, kind: highspy.HighsVarType = highspy.HighsVarType.kContinuous) -> Array | None:
+    """The least of a goal, None where none is found in time. It goes on from what was found before."""
+    every = np.arange(len(goal), dtype=np.int32)
+    model.changeColsCost(len(goal), every, goal)
+    model.changeColsIntegrality(len(goal), every, np.full(len(goal), kind.value, dtype=np.uint8))
+    model.setOptionValue("time_limit", model.getRunTime() + LONGEST)
+    model.run()
+    is_found = model.getInfo().primal_solution_status == FEASIBLE
+    return np.array(model.getSolution().col_value) if is_found else None
+
+
+def _whole(model: Solver, goal: Array, gap: Array) -> Array | None:
     """The least of a goal in whole numbers, without the switches. It is mostly found without that demand as well, in a tenth of
     the time: what comes out whole, and nowhere between nobody and not few, is a solution."""
-    for whole in (0, 1):
-        integrality = np.full(len(goal), whole)
-        found = milp(
-            goal,
-            constraints=held,
-            bounds=limits,
-            integrality=integrality,
-            options={"time_limit": LONGEST, "presolve": len(gap) > NEAR},
-        )
-        if found.x is not None:
-            values: Array = np.rint(found.x[: len(gap)])
+    for kind in (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger):
+        if (found := _solved(model, goal, kind)) is not None:
+            values: Array = np.rint(found[: len(gap)])
             is_right = (values == 0) | (values >= gap)
-            if is_right.all() and np.abs(found.x[: len(gap)] - values).max() < 1e-6:
+            if is_right.all() and np.abs(found[: len(gap)] - values).max() < 1e-6:
                 return values
     return None
 
@@ -217,21 +239,20 @@ def _nearest(told: Told, low: Array, high: Array) -> Callable[[int], tuple[Array
     can move. Of margins that are as near, those first that bring least that can."""
     system, is_moving = told.system, high > low
     n_moving = np.add.reduceat(is_moving[system.quantity].astype(np.int64), system.start[:-1])
+    rank = np.argsort(np.argsort(n_moving, kind="stable")).tolist()
     may_move, first, margin_of = is_moving.tolist(), system.first.tolist(), system.margin_of.tolist()
     start, quantity = system.start.tolist(), system.quantity.tolist()
 
     def sums(one: int) -> tuple[Array, Array]:
         inside, seen, edge = {one}, set(), [one]
-
-        def brought(margin: int) -> list[int]:
-            return [who for who in quantity[start[margin] : start[margin + 1]] if may_move[who] and who not in inside]
-
         while edge and len(inside) < NEAR:
             new = {margin for who in edge for margin in margin_of[first[who] : first[who + 1]]} - seen
             seen |= new
             edge = []
-            for _, margin in sorted((len(brought(margin)), margin) for margin in new):
-                wider = brought(margin)
+            for margin in sorted(new, key=rank.__getitem__):
+                wider = [
+                    who for who in quantity[start[margin] : start[margin + 1]] if may_move[who] and who not in inside
+                ]
                 if len(inside) + len(wider) > NEAR and len(inside) > 1:
                     edge = []
                     break
