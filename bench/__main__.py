@@ -106,13 +106,17 @@ def linking(folder: Path, sizes: list[int]) -> None:
 
 
 def publishing(folder: Path, sizes: list[int]) -> None:
-    """Print what a release costs, and one after a small submission."""
+    """Print what a release costs, one after a small submission that changes the protected area alone, and one that tells of another."""
     print("publishing, twenty events a person, without linking; seconds are of the clock, and of both cores together\n")
     print(f"{'':38}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'cells':>12}")
     for people in sizes:
         lake = folder / f"published-{people}"
         alone("publishing", lake, people, "make")
-        for what, title in (("all", f"{people:,} people"), ("more", "after one small submission more")):
+        for what, title in (
+            ("all", f"{people:,} people"),
+            ("held", "after a small submission, open held"),
+            ("more", "after another, all of it"),
+        ):
             found = alone("publishing", lake, people, what)
             print(
                 f"{title:38}{found['seconds']:9.1f}{found['cpu']:9.1f}{found['megabytes']:9.0f}{found['cells']:12,}",

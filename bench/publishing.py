@@ -1,5 +1,5 @@
-"""Publish invented people with twenty events each in a process of its own: prints a line of JSON for everybody, and one after
-a small submission.
+"""Publish invented people with twenty events each in a process of its own: prints a line of JSON for everybody, one after a
+small submission while the open area waits for its calendar, as in service, and one after another that is disclosed.
 
 What comes before publishing has its own measurements: harmonised files and the ledger's lines are written here as those stages
 leave them. Numbers lie outside the range that is never issued, since that is too small.
@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -16,12 +17,14 @@ import duckdb
 from bench.numbers import number
 from transforms import keys, ledger
 from transforms.geography import import_postcodes
+from transforms.hold import MONTHLY
 from transforms.lake import Lake, Submission
 from transforms.link import link
 from transforms.publish import publish
 from transforms.standard import Standard, load
 
 PERIOD, EVENTS = "2026-09", 20
+SMALL = {"held": "2026-08", "more": "2026-07"}  # what is published -> the period of the small submission before
 # Layout -> the kind of its events, how many each person has, and outcomes; people's own facts come with the first.
 LAYOUTS = {
     "pas_patient": ("", 0, "['']"),
@@ -139,11 +142,11 @@ def write(
     )
 
 
-def more(lake: Lake, standard: Standard, people: int) -> None:
-    """A small submission: three thousand people of one trust sent its index for the month before."""
+def more(lake: Lake, standard: Standard, people: int, period: str) -> None:
+    """A small submission: three thousand people of one trust sent its index for a month before."""
     con = duckdb.connect()
     mine = f"range(0, {min(people, 24_000)}, 8) as t(i)"
-    send(con, lake, trusts(standard)[0], "2026-08", "pas_patient", mine, 1000, "appointment", 0, "['5']")
+    send(con, lake, trusts(standard)[0], period, "pas_patient", mine, 1000, "appointment", 0, "['5']")
 
 
 def main() -> None:
@@ -152,8 +155,11 @@ def main() -> None:
     if what == "make":
         make(lake, standard, people)
         return
-    if what == "more":
-        more(lake, standard, people)
+    if what in SMALL:
+        more(lake, standard, people, SMALL[what])
+    if what == "held":  # what disclosure.yml says in service
+        disclosure = standard.settings["disclosure"] | {"release": MONTHLY}
+        standard = replace(standard, settings=standard.settings | {"disclosure": disclosure})
     link(standard, lake)  # it has measurements of its own
     start, used = time.perf_counter(), time.process_time()
     counts = publish(standard, lake)

@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
+import numpy as np
 
 from tests.synthetic import Delivery, deliver
-from transforms import engine, keys, ledger, work
+from transforms import engine, exact, keys, ledger, work
 from transforms.document import document
 from transforms.lake import Lake, Submission
 from transforms.receive import receive
@@ -202,11 +203,15 @@ def written_once(standard: Standard, folder: Path) -> int:
     return len(list(folder.rglob("*.html")))
 
 
-def hasten(monkeypatch, is_audited: bool = True) -> None:
+def hasten(monkeypatch, is_audited: bool = True, is_proved: bool = False) -> None:
     """Judge by counts in this test, write equal pages once, and let no submission wait for its page; and where it is not
-    `is_audited`, publish without the audit: these have tests of their own."""
+    `is_audited`, publish without the audit; where it is not `is_proved`, protect what is hidden against adding up and
+    subtracting alone, without exact proofs: these have tests of their own."""
     if not is_audited:
-        monkeypatch.setattr("transforms.publish.audit", lambda con, standard: 0)
+        monkeypatch.setattr("transforms.publish.audit", lambda con, standard, schema="": 0)
+    nothing = np.zeros(0, dtype=int), []
+    proofs = exact.uncertain if is_proved else lambda *of_told: nothing
+    monkeypatch.setattr("transforms.secondary.uncertain", proofs)
     monkeypatch.setattr("transforms.duckdb_expectations.judge", judged_by_counts)
     monkeypatch.setattr("transforms.site.document", written_once)
     monkeypatch.setattr("transforms.work.owed", lambda standard, lake: [])

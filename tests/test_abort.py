@@ -260,7 +260,7 @@ STEPS = {"replace", "rename", "unlink", "rmdir", "rmtree", "symlink_to", "move",
 WRITES = {"write_text", "write_bytes", "copytree", "copyfile", "copy2"}
 # What is written where nobody looks yet, in a workspace or a release that is being built; and outside the lake.
 ASIDE = {
-    "publish.py": "rmtree copytree", "rollback.py": "copytree", "site.py": "copytree", "explore.py": "copyfile",
+    "hold.py": "rmtree copytree", "rollback.py": "copytree", "site.py": "copytree", "explore.py": "copyfile",
     "document.py": "write_text", "export.py": "write_text", "feedback.py": "write_text", "geography.py": "write_bytes",
     "national.py": "copyfile open", "issue_files.py": "open", "sent.py": "open", "backup.py": "copy2",
     "parse.py": "open write_text",  # by a process that is confined to a workspace

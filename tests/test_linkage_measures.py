@@ -3,12 +3,11 @@
 import duckdb
 import pytest
 
+from tests.cells import prepared
 from tests.pictures import fill, picture, table
-from tests.test_publish import CELL
 from transforms.disclose import disclose
 from transforms.engine import HERE
 from transforms.sqlfolder import run_file
-from transforms.standard import load
 
 RECORDS = """
     person_no | provider | record_key | linked_by
@@ -137,11 +136,9 @@ SHARES = [("everyone", "everyone", 9_500, 10_000), ("ethnic_group", "a", 900, 1_
           ("ethnic_group", "c", 20, 25), ("ethnic_group", "d", 994, 1_000)]  # fmt: skip
 
 
-def test_a_difference_is_flagged_where_the_intervals_do_not_meet_and_never_beside_a_hidden_number():
-    con = duckdb.connect()
-    con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
-    con.execute("create schema measure; create schema open; set variable is_invented = false")
-    con.execute(f"create table measure.cell ({CELL})")
+def test_a_difference_is_flagged_where_the_intervals_do_not_meet_and_never_beside_a_hidden_number(standard):
+    con = prepared(standard)
+    con.execute("create schema open; set variable is_invented = false")
     for breakdown, category, n, of in SHARES:
         cell = [
             "linkage_quality",
@@ -158,7 +155,7 @@ def test_a_difference_is_flagged_where_the_intervals_do_not_meet_and_never_besid
             of - n,
         ]
         con.execute(f"insert into measure.cell values ({', '.join('?' * 12)}, 'standard')", cell)
-    disclose(con, load())
+    disclose(con, standard)
     run_file(con, HERE / "open" / "linkage_quality.sql")
     found = con.execute(
         "select category, cell_status, numerator, is_different from open.linkage_quality order by 1"

@@ -81,6 +81,21 @@ CLEANED = {
     "clean_boolean('No')": False,
     "clean_boolean('perhaps')": None,
     "clean_boolean(null)": None,
+    "n_months('2026-09')": 1,
+    "n_months('2026-09-30')": 0,
+    "smallest_share('metric_value', 'sex x age_band')": 0.5,
+    "smallest_share('metric_value', 'sex')": 0.1,
+    "smallest_share('metric_value', 'everyone')": 0,
+    "smallest_share('coverage', 'status')": 0,
+    "lasting_period('metric_value', '2026-09')": "2026-09",
+    "lasting_period('metric_value', '2026-09-30')": "",
+    "lasting_period('coverage', '2026-09')": "",
+    "n_months('2026-Q3')": 3,
+    "n_months('2025-10 to 2026-09')": 12,
+    "first_month('2026-Q3')": date(2026, 7, 1),
+    "first_month('2025-10 to 2026-09')": date(2025, 10, 1),
+    "first_month('2026-09')": date(2026, 9, 1),
+    "quantity_key('numerator', 't', 'm', '', 'k', 'p', 'b', 'c') = quantity_key('rest', 't', 'm', '', 'k', 'p', 'b', 'c')": False,
     "digit(9991234567, 10)": 6,
     "digit(9991234567, 1000000000)": 9,
     "weighed(99911, 10)": 256,
@@ -139,6 +154,9 @@ def con(tmp_path_factory):
     keys.initialise(lake)
     with engine.connect(lake) as made:
         keys.arm(made, lake, "record")
+        made.execute(
+            "set variable smallest_share_of_a_cross = 0.5; set variable smallest_share_of_a_breakdown = 0.1::double"
+        )
         yield made
 
 

@@ -102,7 +102,7 @@ def test_faults_in_the_standard_are_10_and_nothing_is_run(lake, tmp_path, monkey
 
 
 def test_a_broken_contract_is_12(lake, monkeypatch, capsys):
-    def broken(con, standard):
+    def broken(con, standard, schema=""):
         raise audit.ContractBroken("the last good one stays")
 
     monkeypatch.setattr("transforms.publish.audit", broken)

@@ -54,7 +54,7 @@ def made(tmp_path_factory):
     keys.initialise(lake)
     kept: dict[str, pd.DataFrame] = {}
 
-    def keep(con, standard):
+    def keep(con, standard, schema=""):
         for name in ("measure.metric_cell", "open.metric", "open.metric_value", "protected.activity_kind"):
             kept[name.split(".")[1]] = con.execute(f"from {name}").df()
         kept["people"] = con.execute("select count(*) as n from protected.person").df()

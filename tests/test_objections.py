@@ -60,7 +60,7 @@ def first(tmp_path_factory) -> Lake:
 @pytest.fixture
 def lake(first: Lake, tmp_path: Path) -> Lake:
     """A copy that a test may change, keys too."""
-    shutil.copytree(first.root, tmp_path / "lake", symlinks=True, ignore=shutil.ignore_patterns("site"))
+    shutil.copytree(first.root, tmp_path / "lake", symlinks=True, ignore=shutil.ignore_patterns("standard"))
     shutil.copytree(first.keys, tmp_path / "keys")
     return Lake(tmp_path / "lake", tmp_path / "keys")
 

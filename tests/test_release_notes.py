@@ -12,7 +12,7 @@ from tests import lakes
 from tests.lakes import PERIOD, replace
 from tests.synthetic import deliver
 from tests.test_publish import new_lake, opened
-from transforms import publish
+from transforms import hold, publish
 from transforms.lake import Lake
 from transforms.standard import Standard, load
 
@@ -50,7 +50,7 @@ def haste(monkeypatch):
 def hasten(monkeypatch) -> None:
     """No verdicts by Great Expectations and no pages of the standard: neither is what these tests are about."""
     lakes.hasten(monkeypatch)
-    monkeypatch.setattr(publish, "audit", lambda con, standard: 0)
+    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
     monkeypatch.setattr("transforms.site.document", lambda standard, folder: 0)
 
 
@@ -240,7 +240,8 @@ def test_while_the_open_area_waits_all_is_compared_with_what_it_shows(again, mon
         assert [row[1:5] for row in con.execute(MOVES).fetchall()] == [("caribbean", "known", "african", "known")]
         assert con.execute("select count(*) from open.moved").fetchone() == (0,)
     read_as(again, "9i7..", "indian", "pakistani")
-    monkeypatch.setattr(publish, "today", lambda: "2031-01-15")
+    for module in (publish, hold):
+        monkeypatch.setattr(module, "today", lambda: "2031-01-15")
     with next_release(again) as con:
         found = con.execute("select was, becomes from open.moved order by 1").fetchall()
         assert found == [("caribbean", "african"), ("indian", "pakistani")]

@@ -229,7 +229,7 @@ def test_readers_read_on_during_a_publish_a_failed_audit_and_a_roll_back(lake, m
     assert seen >= {(2, True), (4, True)} and all(is_whole for _, is_whole in seen)
 
 
-def _broken(con, standard) -> int:
+def _broken(con, standard, schema="") -> int:
     raise ContractBroken("a contract is broken")
 
 

@@ -40,7 +40,7 @@ def first(tmp_path_factory) -> Lake:
 
 @pytest.fixture
 def lake(first: Lake, tmp_path: Path, monkeypatch) -> Lake:
-    shutil.copytree(first.root, tmp_path / "lake", symlinks=True, ignore=shutil.ignore_patterns("site"))
+    shutil.copytree(first.root, tmp_path / "lake", symlinks=True, ignore=shutil.ignore_patterns("standard"))
     shutil.copytree(first.keys, tmp_path / "keys")
     monkeypatch.setenv("LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("KEYS", str(tmp_path / "keys"))

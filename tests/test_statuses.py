@@ -182,7 +182,7 @@ def followed(tmp_path_factory) -> Followed:
         # The same people, of the same day and kind of source, whose answers are others.
         send(landing, "small_csv", TWIN, first["small_csv"], others=True)
         lakes.hasten(patch)
-        patch.setattr(publish, "audit", lambda con, standard: 0)
+        patch.setattr(publish, "audit", lambda con, standard, schema="": 0)
         patch.setattr("transforms.site.document", lambda standard, folder: 0)
         lakes.run(standard, lake, (*lakes.QUICK, "feedback"))
         publish.publish(standard, lake)

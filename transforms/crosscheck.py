@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from transforms.crosscheck_codes import check_codes, check_maps, check_reasons, check_vocabularies
+from transforms.crosscheck_disclosure import check_disclosure
 from transforms.crosscheck_fields import check_fields, check_layout
 from transforms.crosscheck_measures import check_measures
 from transforms.crosscheck_objections import check_objections
@@ -38,6 +39,7 @@ def crosscheck(reader: Reader, standard: Standard) -> None:
     check_metrics(reader, standard)
     check_measures(reader, standard)
     check_resolution(reader, standard)
+    check_disclosure(reader, standard)
     check_guidance(reader, standard)
     check_objections(reader, standard)
 

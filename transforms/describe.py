@@ -21,9 +21,17 @@ def tables(con: duckdb.DuckDBPyConnection, database: str) -> list[str]:
 
 
 def describe(
-    con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake, built: Path, number: int, mark: str, code: str
+    con: duckdb.DuckDBPyConnection,
+    standard: Standard,
+    lake: Lake,
+    built: Path,
+    number: int,
+    mark: str,
+    code: str,
+    is_open_held: bool,
 ) -> None:
-    """release.json for everyone, and one in the protected area with its exact counts."""
+    """release.json for everyone, and one in the protected area with its exact counts. What moved is what the open area tells:
+    while that is held, what moved to it."""
     state = read_state(lake)
     inputs = [
         {"provider": s.provider, "period": s.period, "layout": name, "arrival": a.no, "sha256": a.sha256_of(name)}
@@ -46,7 +54,8 @@ def describe(
     hashes = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in tables(con, "open")}
     counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in tables(con, "protected")}
     add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
-    facts["changes"] = changes.told(con, standard, lake)
+    kept = release.current_manifest(lake).get("changes", {})
+    facts["changes"] = kept if is_open_held else changes.told(con, standard, lake)
     con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
     disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
         "sensitive": dict(facts["disclosure"].get("sensitive", {}))

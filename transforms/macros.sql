@@ -144,3 +144,28 @@ create or replace macro birth_marks(message, day) as
         keyed(message || part('md') || part(strftime(day, '%m-%d'))),
         keyed(message || part('either') || part(year(day)::text) || part(least(month(day), day(day))::text)
               || part(greatest(month(day), day(day))::text))] end;
+-- n_months('2026-09') -> 1; n_months('2026-Q3') -> 3; n_months('2025-10 to 2026-09') -> 12: how long a period is; a day is 0.
+create or replace macro n_months(period) as
+    case when period like '____-__-__' then 0 when period like '____-Q_' then 3 when period not like '% to %' then 1
+         else date_diff('month', strptime(left(period, 7), '%Y-%m'), strptime(right(period, 7), '%Y-%m')) + 1 end;
+
+-- first_month('2026-Q3') -> 2026-07-01; first_month('2025-10 to 2026-09') -> 2025-10-01.
+create or replace macro first_month(period) as
+    case when period like '____-Q_' then make_date(left(period, 4)::integer, 3 * right(period, 1)::integer - 2, 1)
+         else strptime(left(period, 7), '%Y-%m')::date end;
+
+-- lasting_period('metric_value', '2026-09') -> '2026-09'; ('metric_value', '2026-09-30') -> ''; ('coverage', '2026-09') -> '':
+-- what is told of one day only is, a month later, told of mostly the same people.
+create or replace macro lasting_period(told_in, period) as
+    case when period like '____-__-__' then ''
+         when told_in in ('coverage', 'agreement_margin', 'method_effect', 'method_agreement', 'linkage_quality') then '' else period end;
+
+-- smallest_share('metric_value', 'sex x age_band') -> 0.5: of the cells of a breakdown so many are left, or it is not published.
+create or replace macro smallest_share(told_in, breakdown) as
+    case when breakdown like '% x %' then getvariable('smallest_share_of_a_cross')
+         when told_in = 'metric_value' and breakdown <> 'everyone' then getvariable('smallest_share_of_a_breakdown') else 0 end;
+
+-- quantity_key('numerator', 'coverage', 'sex', '2026-09', 'region', 'midlands', 'status', 'known') -> a number that stands
+-- for what is counted there, whichever table tells it and in whichever release.
+create or replace macro quantity_key(kind, told_in, metric, period, place_kind, place, breakdown, category) as
+    hash(kind, told_in, metric, period, place_kind, place, breakdown, category);

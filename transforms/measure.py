@@ -9,6 +9,7 @@ from typing import Any
 import duckdb
 
 from transforms.cells import fill_metric_cells
+from transforms.disclose import FILES as OF_DISCLOSURE
 from transforms.engine import HERE, add_table
 from transforms.maturity import coverage, days_late, is_expected, sender
 from transforms.resolve import dated_by
@@ -31,7 +32,7 @@ def measure(con: duckdb.DuckDBPyConnection, standard: Standard) -> int:
     """Fill measure.cell. Needs protected.* and measure.arrival_in_force. Returns the number of cells."""
     add_measures(con, standard)
     _add_deliveries(con, standard)
-    run_folder(con, HERE / "measure", leave=("cell", "disclosed_cell", "exact_measure", "exact_metric"))
+    run_folder(con, HERE / "measure", leave=("cell", "exact_measure", "exact_metric", *OF_DISCLOSURE))
     fill_metric_cells(con, standard)
     for name in ("cell", "exact_measure", "exact_metric"):
         run_file(con, HERE / "measure" / f"{name}.sql")

@@ -5,14 +5,25 @@ the last good release stays. Publishing twice what has not changed makes nothing
 """
 
 import json
-import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from transforms import changes, document, engine, fingerprint, keys, ledger, objections, release, rollback
+from transforms import (
+    changes,
+    document,
+    earlier,
+    engine,
+    fingerprint,
+    hold,
+    keys,
+    ledger,
+    objections,
+    release,
+    rollback,
+)
 from transforms.abort import reached
 from transforms.analysts import columns_of
 from transforms.arrivals import read_state
@@ -20,7 +31,8 @@ from transforms.audit import ContractBroken, audit, record_failure
 from transforms.choose import choose
 from transforms.describe import describe, tables
 from transforms.dictionary import add_dictionaries, describe_columns
-from transforms.disclose import disclose
+from transforms.disclose import CODE as OF_DISCLOSURE
+from transforms.disclose import judge, record
 from transforms.disclose import set_variables as set_disclosure_variables
 from transforms.engine import HERE, add_standard, add_table, add_views, connect, fingerprint_of
 from transforms.former import KEPT
@@ -58,7 +70,7 @@ CODE = (
     "trend.py",
     "dictionary.py",
     "xmr.py",
-    "disclose.py",
+    *OF_DISCLOSURE,
     "geography.py",
     "protected",
     "measure",
@@ -72,7 +84,6 @@ CODE = (
 PATIENCE = timedelta(minutes=10)
 PATIENCE_WITH_FIRST = timedelta(minutes=30)  # while somebody waits for their first answer: a release takes their time
 NOT_KEPT = ("person_link", "value_key", "moved_record", "more_specific", "ethnicity_seen")
-MONTHLY = "monthly"  # disclosure.yml, release: the open area changes once a month; on_arrival: with every release
 
 
 def release_fingerprint(standard: Standard, lake: Lake) -> str:
@@ -81,7 +92,7 @@ def release_fingerprint(standard: Standard, lake: Lake) -> str:
     made = [(path.split("harmonised/")[-1], fingerprint_of(Path(path))) for listed in files for path in listed]
     state = read_state(lake)
     judged = [(str(s), name, arrival.no) for s in state.arrivals for name, arrival in state.current(s).items()]
-    calendar = today()[:7] if standard.settings["disclosure"]["release"] == MONTHLY else ""
+    calendar = today()[:7] if standard.settings["disclosure"]["release"] == hold.MONTHLY else ""
     postcodes = fingerprint_of(directory(lake))
     code = fingerprint.code(*CODE)
     return fingerprint.of(
@@ -167,7 +178,7 @@ def _build(
     try:
         con.execute(f"attach '{built}/protected/protected.duckdb' as protected (encryption_key '{secret}')")
         con.execute(f"attach '{built}/open/open.duckdb' as open")
-        is_held = is_open_held(standard, lake)
+        kept_because = hold.CALENDAR if hold.is_open_held(standard, lake) else ""
         removed = _prepare(con, standard, lake)
         changes.compare(con, standard, lake)
         reached("build", "protected")
@@ -175,18 +186,28 @@ def _build(
         facts = {"people": con.execute("select count(*) from protected.person").fetchone()[0]}
         reached("build", "measure")
         facts["cells"] = measure(con, standard)
-        facts |= disclose(con, standard)
+        before = earlier.earlier_cells(con, lake)
+        if not kept_because:
+            judge(con, standard)
+            kept_because = hold.TOO_CLOSE if earlier.is_too_close(con) and _is_same_house(standard, lake) else ""
+        if not kept_because:
+            counts, kept_because = hold.disclose_beside(con, standard)
+            facts |= counts
+        is_held = bool(kept_because)  # then nothing is told anew, and nothing is made of it
         add_dictionaries(con)
         for name in NOT_KEPT:
             con.execute(f"drop table protected.{name}")
-        reached("build", "open")
-        run_folder(con, HERE / "open", is_database=True)
-        trend(con)
-        audit(con, standard)
+        if not is_held:
+            reached("build", "open")
+            run_folder(con, HERE / "open", is_database=True)
+            trend(con)
+            write_text(built / "open" / "disclosure.json", json.dumps(record(con, standard, before), indent=1))
+        audit(con, standard, "protected" if is_held else "")
         changes.keep(con, is_held)
+        earlier.keep(con, is_held)
         for area in ("protected", "open"):
             describe_columns(con, standard, area)
-        describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE))
+        describe(con, standard, lake, built, number, mark, fingerprint.code(*CODE), is_held)
         reached("write", "open")
         for table in tables(con, "open"):
             con.execute(f"copy open.{table} to '{built}/open/{table}.parquet' (format parquet)")
@@ -196,7 +217,7 @@ def _build(
     finally:
         con.close()
     if is_held:
-        _keep_open(lake, built)
+        hold.keep_open(lake, built, kept_because)
     else:
         site(
             standard,
@@ -210,29 +231,14 @@ def _build(
 
 def _same_pages(standard: Standard, lake: Lake) -> Path | None:
     """The standard's pages in the current release, where they would say the same now: they are made of nothing else."""
-    made, pages = release.current_manifest(lake), lake.path("current", "site", "standard")
-    is_same = (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
-    return pages if is_same and pages.is_dir() else None
+    pages = lake.path("current", "site", "standard")
+    return pages if _is_same_house(standard, lake) and pages.is_dir() else None
 
 
-def is_open_held(standard: Standard, lake: Lake) -> bool:
-    """Whether the open area waits for its calendar: two open releases close together would differ by one practice."""
-    held_since = release.current_manifest(lake).get("open_made_at", "")
-    return standard.settings["disclosure"]["release"] == MONTHLY and held_since[:7] == today()[:7]
-
-
-def _keep_open(lake: Lake, built: Path) -> None:
-    """The open area and the site of the current release, unchanged, in the new one."""
-    for area in ("open", "site"):
-        shutil.rmtree(built / area)
-        shutil.copytree(lake.path("current", area), built / area)
-    made, before = (
-        json.loads(path.read_text()) for path in (built / "release.json", lake.path("current/release.json"))
-    )
-    write_text(
-        built / "release.json",
-        json.dumps(before | {k: made[k] for k in ("release", "made_at", "fingerprint")}, indent=1),
-    )
+def _is_same_house(standard: Standard, lake: Lake) -> bool:
+    """Whether the current release was made by the standard and the code of today: what differs is the data's doing."""
+    made = release.current_manifest(lake)
+    return (made.get("standard"), made.get("code")) == (standard.version, fingerprint.code(*CODE))
 
 
 def _prepare(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake) -> dict[str, dict[str, int]]:

@@ -119,6 +119,7 @@ def report(lake: Lake) -> str:
         made = json.loads((folder / "release.json").read_text(encoding="utf-8"))
         said = [f"made {made['made_at'][:16].replace('T', ' ')}", f"up to {made['latest_period']}"]
         said += [f"is release {made['rolled_back_to']} again"] if "rolled_back_to" in made else []
+        said += ["open area kept as it was"] if made.get("open_kept_because") else []
         is_there = (folder / "protected" / "protected.duckdb").exists()
         said += [] if is_there else ["its protected mart was withdrawn for an objection"]
         said += ["pinned"] if number in pins else []

@@ -47,6 +47,7 @@ TABLES = {
     "linkage/given_name_shares": "name share",
     "linkage/family_name_shares": "name share",
     "geography/pseudo_postcodes": "postcode place_status note",
+    "margins": "table along whole part breakdown why",
     "geography/icb_tiles": "icb_code row column name source",
 }
 SETTINGS = (

@@ -37,6 +37,7 @@ def summary(standard: Standard, lake: Lake) -> dict[str, Any]:
         ],
         "never_sent": sorted(set(standard.providers) - {s.provider for s in state.arrivals}),
         "release": release.current_number(lake),
+        "open_kept_because": release.current_manifest(lake).get("open_kept_because", ""),
         "is_rolled_back_to": (rollback.held(lake) or {}).get("rolled_back_to"),
         "compared": len(list(lake.path("compared", "rule_result").glob("*.parquet"))),
         "to_be_compared": compare.stale(standard, lake) if release.current_number(lake) else [],
@@ -141,6 +142,8 @@ def report(facts: dict[str, Any]) -> str:
         lines[-1] += (
             f", which is {facts['is_rolled_back_to']} again; nothing newer is published until: python -m transforms publish"
         )
+    if facts["open_kept_because"]:
+        lines.append(f"the open area is as it was: {facts['open_kept_because']}")
     stale = facts["to_be_compared"]
     behind = f"; {len(stale)} out of date ({', '.join(stale[:5])}{' …' if stale[5:] else ''})" if stale else ""
     lines.append(f"compared with history and peers: {facts['compared'] or 'none yet'}{behind}")

@@ -35,6 +35,7 @@ def trend(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         from open.metric_value as v
         join open.period as p on p.grain = '{MONTH}' and p.period = v.period
         join open.metric as m using (metric)
+        where v.cell_status <> 'left_out'
         order by {", ".join(f"v.{name}" for name in SERIES)}, p.starts_on""")
     names = [column[0] for column in found.description]
     rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]

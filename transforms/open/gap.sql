@@ -80,7 +80,7 @@ every as (
 )
 -- A gap is told apart from chance where its interval leaves out what would be no gap. Nothing is said where a side is not shown.
 select e.metric, e.period, e.place_kind, e.place, e.breakdown, e.category, e.kind_of_gap, 'everyone' as compared_with,
-       case when e.value is null then 'suppressed' else e.cell_status end as cell_status, e.value_of_group, e.value_of_everyone,
+       case when e.value is null and e.cell_status = 'shown' then 'suppressed' else e.cell_status end as cell_status, e.value_of_group, e.value_of_everyone,
        round(e.value, 6) as value, round(e.value_low, 6) as value_low, round(e.value_high, 6) as value_high,
        e.value_low > e.no_gap or e.value_high < e.no_gap as is_more_than_chance, getvariable('is_invented') as is_invented
 from every as e
