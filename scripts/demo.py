@@ -25,7 +25,8 @@ from transforms.publish import is_due  # noqa: E402
 from transforms.standard import Standard, load  # noqa: E402
 from transforms.work import pending  # noqa: E402
 
-LONGEST_STANDSTILL = 180.0
+LONGEST_STANDSTILL = 600.0  # a release says nothing until it is there
+HEARTBEAT = 30.0
 
 
 def command(*words: str) -> None:
@@ -65,7 +66,7 @@ def is_quiet(lake: Lake) -> bool:
 
 def watch(standard: Standard, lake: Lake) -> bool:
     """Show what Airflow does until nothing is left. False when it stands still."""
-    began = moved = time.monotonic()
+    began = moved = spoke = time.monotonic()
     seen: object = None
     told = ""
     while True:
@@ -80,7 +81,10 @@ def watch(standard: Standard, lake: Lake) -> bool:
                 line += f", harmonised {harmonised}" if not is_quiet(lake) else ", published"
             if line != told:  # what follows from a release is work, and no news
                 print(f"   {moved - began:4.0f} s  {line}", flush=True)
-            told = line
+            told, spoke = line, time.monotonic()
+        elif time.monotonic() > spoke + HEARTBEAT:
+            spoke = time.monotonic()
+            print(f"   {spoke - began:4.0f} s  nothing new yet: a release takes some minutes", flush=True)
         if is_quiet(lake) and not something_to_do(standard, lake):
             return True
         if time.monotonic() > moved + LONGEST_STANDSTILL or not service.processes():
