@@ -2,8 +2,10 @@
 # LAKE (default ./lake) and KEYS (default ./keys) say where data and keys live.
 
 PYTHON := .venv/bin/python
-# Tests of a file stay together, since they share what is slow to make; what starts an Airflow begins first (conftest.py).
-PYTEST := $(PYTHON) -m pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# Tests of a file stay together, since they share what is slow to make; what starts an Airflow begins first (conftest.py), and
+# mostly waits: one process more than there are cores.
+WORKERS := $(shell expr $$(nproc) + 1)
+PYTEST := $(PYTHON) -m pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 # Bytecode is kept: without it every start of Airflow and every task compiles its imports again.
 unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
