@@ -1,7 +1,7 @@
 """measure.quantity, measure.addend -> measure.hidden: what else is hidden so that nothing hidden can be worked out.
 
 Promise: of every hidden count enough whole numbers stay possible, for a reader who adds up and subtracts all that is told in
-every release that can be read; the same cells give the same choice, in whatever order they come.
+every release that can be read; the same cells give the same choice, in whatever order they come, with as many threads.
 """
 
 from collections.abc import Iterator
