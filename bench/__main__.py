@@ -106,7 +106,7 @@ def linking(folder: Path, sizes: list[int]) -> None:
 
 
 def publishing(folder: Path, sizes: list[int]) -> None:
-    """Print what a release costs, one after a small submission that changes the protected area alone, and one that tells of another."""
+    """Print what a release costs, one after a small submission while the open area is held, and one that tells of another."""
     print("publishing, twenty events a person, without linking; seconds are of the clock, and of both cores together\n")
     print(f"{'':38}{'seconds':>9}{'cpu':>9}{'peak MB':>9}{'cells':>12}")
     for people in sizes:

@@ -203,12 +203,17 @@ def written_once(standard: Standard, folder: Path) -> int:
     return len(list(folder.rglob("*.html")))
 
 
+def leave_audit_out(monkeypatch) -> None:
+    """Where a test is not about the audit: Great Expectations takes seconds."""
+    monkeypatch.setattr("transforms.publish.audit", lambda con, standard, schema="": 0)
+
+
 def hasten(monkeypatch, is_audited: bool = True, is_proved: bool = False) -> None:
     """Judge by counts in this test, write equal pages once, and let no submission wait for its page; and where it is not
     `is_audited`, publish without the audit; where it is not `is_proved`, protect what is hidden against adding up and
     subtracting alone, without exact proofs: these have tests of their own."""
     if not is_audited:
-        monkeypatch.setattr("transforms.publish.audit", lambda con, standard, schema="": 0)
+        leave_audit_out(monkeypatch)
     nothing = np.zeros(0, dtype=int), []
     proofs = exact.uncertain if is_proved else lambda *of_told: nothing
     monkeypatch.setattr("transforms.secondary.uncertain", proofs)

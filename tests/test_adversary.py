@@ -11,7 +11,7 @@ import pytest
 
 from tests import lakes
 from tests.adversary import Cell, breaches, sheet
-from tests.cells import BOARDS, CATEGORIES, IN_ORDER, YEAR, known, prepared, published
+from tests.cells import BOARDS, CATEGORIES, IN_ORDER, YEAR, known, prepared, published, through_the_door
 from tests.lakes import PERIOD
 from tests.synthetic import deliver, write_postcodes
 from transforms import disclose, earlier, hold, keys, publish, quantities, release, secondary, status
@@ -86,10 +86,10 @@ def check_random_tables(n: int, seed: int, standard: Standard, monkeypatch) -> N
     random_tables(con, n, seed)
     with monkeypatch.context() as patch:
         patch.setattr(secondary, "protect", lambda told, fewest: None)
-        disclose.disclose(con, standard)
+        through_the_door(con, standard)
     n_before = n_shown(con)
     assert len(attacked(con, standard, most=0)) > n / 10, "the adversary must win where nothing but few is hidden"
-    disclose.disclose(con, standard)
+    through_the_door(con, standard)
     assert attacked(con, standard, most=10_000) == {}
     assert 0.4 * n_before < n_shown(con) < n_before
 
@@ -114,7 +114,7 @@ def check_growing_tables(n: int, seed: int, standard: Standard) -> None:
     told, fewest = known(standard), int(standard.settings["disclosure"]["fewest_values"])
     for number in (1, 2, 3):
         try:
-            disclose.disclose(con, standard)
+            through_the_door(con, standard)
         except secondary.NothingLeft:
             break  # then what is open stays
         listed += [replace(cell, release=number, same_as=same) for cell, same in zip(published(con), exact_counts(con))]
@@ -216,8 +216,7 @@ def released(tmp_path_factory, standard) -> tuple[Lake, Standard]:
     import_postcodes(write_postcodes(folder / "postcodes.csv"), lake)
     landing = lake.path("landing")
     with pytest.MonkeyPatch.context() as patch:
-        lakes.hasten(patch, is_proved=True)
-        patch.setattr(publish, "audit", lambda con, standard, schema="": 0)
+        lakes.hasten(patch, is_audited=False, is_proved=True)
         deliver(landing, "ZZ1", PERIOD, {"pas_patient": 150, "sus_outpatient": 150}, {"unrecognised": 6, "blank": 9})
         deliver(landing, "ZZ2", PERIOD, {"sus_outpatient": 100}, {"not_stated": 12}, first_person=90)
         deliver(landing, "ZP001", PERIOD, {"emis_patient": 60, "emis_observation": 60}, first_person=150)
@@ -259,7 +258,7 @@ def test_a_sum_that_does_not_hold_stops_the_release(standard, monkeypatch):
     margins = quantities.ADDENDS
     monkeypatch.setattr(quantities, "ADDENDS", margins.replace("quantity_no, sign,", "quantity_no, 1 as sign,"))
     with pytest.raises(AssertionError, match="do not hold"):
-        disclose.disclose(con, standard)
+        through_the_door(con, standard)
 
 
 def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch):
@@ -269,8 +268,7 @@ def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch
     again = Lake(tmp_path / "lake", lake.keys)
     shutil.rmtree(again.path("releases"))
     again.path("current").unlink()
-    lakes.hasten(monkeypatch, is_proved=True)
-    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
+    lakes.hasten(monkeypatch, is_audited=False, is_proved=True)
     monkeypatch.setattr(secondary, "protect", lambda told, fewest: None)
     again.prepare()
     publish.publish(standard, again)
@@ -286,7 +284,7 @@ def test_nothing_can_be_worked_out_near_two_thousand_cells(released):
 def test_equal_data_tell_exactly_the_same_again_and_need_nothing_more(standard):
     con = prepared(standard)
     random_tables(con, 25, 3)
-    disclose.disclose(con, standard)
+    through_the_door(con, standard)
     con.execute("create table told_before as from measure.disclosed_cell")
     assert con.execute("select count(*) from told_before where status = 'left_out'").fetchone()[0] > 2
     con.execute(
@@ -294,7 +292,7 @@ def test_equal_data_tell_exactly_the_same_again_and_need_nothing_more(standard):
     )
     disclose.judge(con, standard)
     assert not earlier.is_too_close(con)  # nothing differs
-    disclose.disclose(con, standard)
+    through_the_door(con, standard)
     assert con.execute("from told_before except from measure.disclosed_cell").fetchall() == []
     assert con.execute("from measure.disclosed_cell except from told_before").fetchall() == []
     assert con.execute("select n from standard.considered where what = 'hidden_too'").fetchone() == (0,)
@@ -325,7 +323,7 @@ def told_too_much(con: duckdb.DuckDBPyConnection, standard: Standard) -> None:
 def test_what_earlier_releases_give_away_stops_a_newer_one_and_alone_it_hides_more(standard):
     con = prepared(standard)
     told_too_much(con, standard)
-    disclose.disclose(con, standard)
+    through_the_door(con, standard)
     assert n_shown(con) < 2 and attacked(con, standard) == {}
     con.execute("""
         insert into measure.earlier_cell by name
@@ -336,15 +334,14 @@ def test_what_earlier_releases_give_away_stops_a_newer_one_and_alone_it_hides_mo
                false as is_denominator_unprotected, false as is_rest_unprotected, false as was_gone, false as was_left_out
         from measure.published_cell as c""")
     with pytest.raises(secondary.NothingLeft):
-        disclose.disclose(con, standard)
+        through_the_door(con, standard)
 
 
 def test_where_nothing_can_be_hidden_any_more_the_open_area_stays_and_says_why(released, tmp_path, monkeypatch):
     lake, standard = released
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
     again = Lake(tmp_path / "lake", lake.keys)
-    lakes.hasten(monkeypatch)
-    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
+    lakes.hasten(monkeypatch, is_audited=False)
     protect = secondary.protect
 
     def or_nothing(told, fewest: int) -> None:
@@ -369,8 +366,7 @@ def test_one_person_more_changes_nothing_that_is_open(released, tmp_path, monkey
     lake, standard = released
     shutil.copytree(lake.root, tmp_path / "lake", symlinks=True)
     again = Lake(tmp_path / "lake", lake.keys)
-    lakes.hasten(monkeypatch, is_proved=True)
-    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
+    lakes.hasten(monkeypatch, is_audited=False, is_proved=True)
     before = lakes.listing(again.path("open"))
     deliver(again.path("landing"), "ZP001", PERIOD, {"emis_patient": 101, "emis_observation": 101}, first_person=150)
     lakes.run(standard, again)

@@ -3,9 +3,8 @@
 import duckdb
 import pytest
 
-from tests.cells import prepared
+from tests.cells import prepared, through_the_door
 from tests.pictures import fill, picture, table
-from transforms.disclose import disclose
 from transforms.engine import HERE
 from transforms.sqlfolder import run_file
 
@@ -155,7 +154,7 @@ def test_a_difference_is_flagged_where_the_intervals_do_not_meet_and_never_besid
             of - n,
         ]
         con.execute(f"insert into measure.cell values ({', '.join('?' * 12)}, 'standard')", cell)
-    disclose(con, standard)
+    through_the_door(con, standard)
     run_file(con, HERE / "open" / "linkage_quality.sql")
     found = con.execute(
         "select category, cell_status, numerator, is_different from open.linkage_quality order by 1"

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from tests import lakes
 from tests.abrupt import PowerCut
-from tests.cells import prepared
+from tests.cells import prepared, through_the_door
 from tests.lakes import PERIOD, events, replace
 from tests.pictures import picture, table
 from tests.records import chosen, resolved, with_records
 from tests.synthetic import deliver, write_postcodes
 from transforms import audit, duckdb_expectations, engine, keys, ledger, publish, release, site, withdraw
-from transforms.disclose import disclose, set_variables
+from transforms.disclose import set_variables
 from transforms.document import document
 from transforms.engine import HERE
 from transforms.geography import import_postcodes
@@ -376,7 +376,7 @@ def disclosed(*cells: tuple[int, int, int, int, int], suppression: str = "standa
             "insert into measure.cell values ('t', 'm', 'p', 'k', ?, 'b', 'c', ?, ?, ?, ?, ?, ?)",
             [str(place), *cell, suppression],
         )
-    disclose(con, standard)
+    through_the_door(con, standard)
     query = "select status, numerator, denominator, share, share_low, share_high from measure.disclosed_cell order by place::integer"
     return con.execute(query).fetchall()
 
@@ -574,7 +574,7 @@ def test_the_same_inputs_give_equal_content(published, tmp_path, monkeypatch):
     shutil.rmtree(lake.path("releases"))
     lake.path("current").unlink()
     lake.prepare()
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lakes.hasten(monkeypatch, is_proved=True)
     publish.publish(published.standard, lake)
     tables = [release.current_manifest(made)["tables"] for made in (published.lake, lake)]
@@ -592,6 +592,24 @@ def test_the_release_is_what_the_manifest_says_and_a_changed_table_is_found(publ
         con.execute("update coverage set n_people = n_people + 5")
     with pytest.raises(Exception, match=r"open\.coverage"):
         verify(lake)
+
+
+UNIQUE = [
+    rule for rule in load().contracts if "having count(*) > 1" in rule.predicate or "partition by" in rule.predicate
+]
+UNIQUE = [rule for rule in load().contracts if rule.dimension == "uniqueness"]
+
+
+@pytest.mark.parametrize("rule", UNIQUE, ids=lambda rule: rule.id)
+def test_a_row_that_is_there_twice_breaks_its_contract(published, rule):
+    area = rule.table.split(".")[0]
+    broken = f"select count(*) from (select ({rule.predicate}) as is_met from {rule.table}) where is_met is not true"
+    rows = published.con.execute(f"from {rule.table}").to_arrow_table()
+    with duckdb.connect() as con:
+        con.execute(f"attach ':memory:' as {area}; create table {rule.table} as from rows")
+        assert con.execute(broken).fetchone() == (0,)
+        con.execute(f"insert into {rule.table} from {rule.table} limit 1")
+        assert con.execute(broken).fetchone() == (min(len(rows), 1) * 2,)
 
 
 def test_a_broken_contract_leaves_the_last_good_release(published, tmp_path, monkeypatch):
@@ -622,13 +640,8 @@ def edited(tmp_path_factory) -> Standard:
     return load(copy)
 
 
-def quick_audit(monkeypatch) -> None:
-    """Leave the audit out where a test is not about it: Great Expectations takes seconds."""
-    monkeypatch.setattr(publish, "audit", lambda con, standard, schema="": 0)
-
-
 def test_one_pointer_moves_and_a_reader_keeps_what_it_reads(published, edited, tmp_path, monkeypatch):
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake = published_again(published, tmp_path)
     reader = duckdb.connect(str(lake.path("open", "open.duckdb")), read_only=True)
     before = reader.execute("select label from label where label_set = 'heritage' and code = 'irish'").fetchall()
@@ -669,7 +682,7 @@ def test_a_link_that_is_not_put_in_place_leaves_nothing_beside_it(lake, monkeypa
 
 def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edited, tmp_path, monkeypatch):
     """`current` once pointed at a release itself."""
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake = published_again(published, tmp_path)
     lake.path("releases", "current").unlink()
     point(lake, lake.path("current"), "releases/1")
@@ -691,7 +704,7 @@ def test_a_lake_whose_pointer_was_elsewhere_is_read_all_the_time(published, edit
 
 
 def test_the_pages_of_the_standard_are_made_again_only_when_they_would_differ(published, edited, tmp_path, monkeypatch):
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake, made = published_again(published, tmp_path), []
     monkeypatch.setattr(site, "document", lambda standard, folder: made.append(folder) or document(standard, folder))
 
@@ -716,7 +729,7 @@ def test_the_pages_of_the_standard_are_made_again_only_when_they_would_differ(pu
 def test_after_a_crash_while_publishing_the_last_good_or_the_new_release_is_read(
     published, edited, tmp_path, monkeypatch, place, is_after
 ):
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake, standard = published_again(published, tmp_path), edited
     real = {"append": ledger.append, "_point": release._point, "rename": release.rename}[place.rsplit(".", 1)[1]]
 
@@ -751,7 +764,7 @@ def test_without_its_key_nothing_is_published(published, edited, tmp_path):
 
 
 def test_a_burst_makes_one_release_and_waits_until_it_is_through(published, edited, tmp_path, monkeypatch):
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake, standard = published_again(published, tmp_path), published.standard
     for provider in ("ZZ3", "ZZ4"):
         deliver(lake.path("landing"), provider, PERIOD, {"pas_patient": 5})
@@ -793,7 +806,7 @@ def test_a_release_has_patience_with_what_waits_and_an_end_of_it(
 
 
 def test_a_person_keeps_their_identifier_from_release_to_release(published, tmp_path, monkeypatch):
-    quick_audit(monkeypatch)
+    lakes.leave_audit_out(monkeypatch)
     lake, standard = published_again(published, tmp_path), published.standard
     deliver(lake.path("landing"), "ZZ3", PERIOD, {"pas_patient": 20}, first_person=390)
     lakes.run(standard, lake)

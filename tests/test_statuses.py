@@ -181,8 +181,7 @@ def followed(tmp_path_factory) -> Followed:
             send(landing, layout, PROVIDER[layout], first[layout])
         # The same people, of the same day and kind of source, whose answers are others.
         send(landing, "small_csv", TWIN, first["small_csv"], others=True)
-        lakes.hasten(patch)
-        patch.setattr(publish, "audit", lambda con, standard, schema="": 0)
+        lakes.hasten(patch, is_audited=False)
         patch.setattr("transforms.site.document", lambda standard, folder: 0)
         lakes.run(standard, lake, (*lakes.QUICK, "feedback"))
         publish.publish(standard, lake)

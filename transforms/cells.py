@@ -135,12 +135,11 @@ def _numerator(metric: Row) -> str:
 def _count_periods(con: duckdb.DuckDBPyConnection, metrics: Metrics, grain: str, column: str) -> None:
     """measure.counted: one row a person and period of one length (and value of the event's own column)."""
     extra = f"{column}, " if column else ""
-    sums, grouped = (
-        ", ".join(f"sum(of_{n})::uinteger as of_{n}, sum(n_{n})::uinteger as n_{n}" for n in metrics),
-        "group by all",
-    )
     if grain == MONTH:  # they are one already
         sums, grouped = ", ".join(f"of_{n}, n_{n}" for n in metrics), ""
+    else:
+        sums = ", ".join(f"sum(of_{n})::uinteger as of_{n}, sum(n_{n})::uinteger as n_{n}" for n in metrics)
+        grouped = "group by all"
     last = []
     for name, m in metrics.items():
         if m["counts"] == PEOPLE:

@@ -54,8 +54,8 @@ def describe(
     hashes = {f"open.{t}": release.content_hash(con, f"open.{t}") for t in tables(con, "open")}
     counts = {f"protected.{t}": release.content_hash(con, f"protected.{t}") for t in tables(con, "protected")}
     add_table(con, "open.about", [{k: str(v) for k, v in facts.items() if k != "disclosure"}])
-    kept = release.current_manifest(lake).get("changes", {})
-    facts["changes"] = kept if is_open_held else changes.told(con, standard, lake)
+    before = release.current_manifest(lake) if is_open_held else None
+    facts["changes"] = changes.told(con, standard, lake) if before is None else before.get("changes", {})
     con.execute("comment on table open.about is 'One row: which release this is and what it was made from.'")
     disclosure = {k: v for k, v in facts["disclosure"].items() if k != "sensitive"} | {
         "sensitive": dict(facts["disclosure"].get("sensitive", {}))

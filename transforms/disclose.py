@@ -26,12 +26,11 @@ NO_LIMIT = 1 << 40  # more than anybody counts
 
 
 def disclose(con: duckdb.DuckDBPyConnection, standard: Standard) -> dict[str, int]:
-    """Make measure.disclosed_cell by disclosure.yml. Returns how many cells are shown, suppressed and left out.
+    """Make measure.disclosed_cell of what `judge` made. Returns how many cells are shown, suppressed and left out.
 
     What releases that can be read tell is in measure.earlier_cell, if there is any. Raises secondary.NothingLeft where nothing
     new can be told beside them.
     """
-    judge(con, standard)
     for name in BEFORE[1:]:
         run_file(con, HERE / "measure" / f"{name}.sql")
     found = secondary.hide(con, int(standard.settings["disclosure"]["fewest_values"]))

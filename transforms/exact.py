@@ -33,6 +33,7 @@ FEW_LOOKS = 2000  # more are shared out: one process more for each thread that t
 FAR = 50  # nothing needs to move further to be proved safe, and a solver reckons badly with what has no limit
 LONGEST = 5.0  # seconds for one solution; what is not found by then is not proved
 TINY = 1e-9  # of what a solver reckons
+Nearest = Callable[[int], tuple[Array, Array]]  # a quantity -> what may move around it, and the margins of that
 FEASIBLE = int(highspy.SolutionStatus.kSolutionStatusFeasible)
 
 
@@ -46,8 +47,8 @@ def uncertain(
     is_small = np.bincount(of_quantity)[of_quantity[kept]] <= SIZE
     near, small = kept[~is_small], kept[is_small]
     _sway(told, small, low, high, fewest)
-    _share_out(told, near, low, high, fewest)
     nearest = _nearest(told, low, high)
+    _share_out(told, near, nearest, low, high, fewest)
     found = {}
     for one in _left(told, small, fewest).tolist():
         if len(_left(told, np.array([one]), fewest)):  # else it is proved beside another by now
@@ -76,7 +77,7 @@ def _sway(told: Told, wanted: Array, low: Array, high: Array, fewest: int) -> No
         waiting = np.setdiff1d(waiting, free)
 
 
-def _share_out(told: Told, near: Array, low: Array, high: Array, fewest: int) -> None:
+def _share_out(told: Told, near: Array, nearest: Nearest, low: Array, high: Array, fewest: int) -> None:
     """Look at the sums nearest to each: none says anything of another, so several processes may share them."""
     n = int(os.environ.get("THREADS", "2")) if len(near) > FEW_LOOKS else 1
     # Those of one sum stay together: what proves one of them often proves them all.
@@ -92,7 +93,7 @@ def _share_out(told: Told, near: Array, low: Array, high: Array, fewest: int) ->
         pickle.dump((told, others_own, low, high, fewest), process.stdin)
         process.stdin.close()
         apart.append(process)
-    _look_near(told, own, low, high, fewest)
+    _look_near(told, own, nearest, low, high, fewest)
     for process, others_own in zip(apart, others, strict=True):
         assert process.stdout is not None
         told.seen_low[others_own], told.seen_high[others_own] = pickle.load(process.stdout)
@@ -101,9 +102,9 @@ def _share_out(told: Told, near: Array, low: Array, high: Array, fewest: int) ->
             raise AssertionError("the process that proves has failed")
 
 
-def _look_near(told: Told, near: Array, low: Array, high: Array, fewest: int) -> None:
+def _look_near(told: Told, near: Array, nearest: Nearest, low: Array, high: Array, fewest: int) -> None:
     """Look at the sums nearest to each: first together with all others of which these are all sums, then at it alone."""
-    nearest, chance = _nearest(told, low, high), np.random.default_rng(1)
+    chance = np.random.default_rng(1)
     is_wanted = np.zeros(len(told.value), dtype=bool)
     is_wanted[near] = True
     for one in near:
@@ -143,11 +144,9 @@ def _look(
     if n_either:
         pick = sparse.csr_matrix((np.ones(n_either), (np.arange(n_either), either)), shape=(n_either, n))
         rows = [[matrix, None]] + [[pick, sparse.diags(-ends[either].astype(float))] for ends in (gap, most)]
-        held = np.concatenate([right, np.zeros(2 * n_either)])
-        above, below = held.copy(), held.copy()
-        above[len(right) : len(right) + n_either], below[len(right) + n_either :] = np.inf, -np.inf
-        on = np.zeros(n_either)
-        posed = (sparse.block_array(rows, format="csr"), below, above, np.append(least, on), np.append(most, on + 1))
+        off, on, any_number = np.zeros(n_either), np.ones(n_either), np.full(n_either, np.inf)
+        below, above = np.concatenate([right, off, -any_number]), np.concatenate([right, any_number, off])
+        posed = (sparse.block_array(rows, format="csr"), below, above, np.append(least, off), np.append(most, on))
     model = _posed(*posed)
     goal = np.zeros(n + n_either)
     goal[np.searchsorted(free, wanted)] = ways
@@ -234,7 +233,7 @@ def _whole(model: Solver, goal: Array, gap: Array) -> Array | None:
     return None
 
 
-def _nearest(told: Told, low: Array, high: Array) -> Callable[[int], tuple[Array, Array]]:
+def _nearest(told: Told, low: Array, high: Array) -> Nearest:
     """Of one quantity those nearest to it along what can have more than one value, and every margin in which nothing else
     can move. Of margins that are as near, those first that bring least that can."""
     system, is_moving = told.system, high > low
@@ -280,6 +279,6 @@ def _block(told: Told, one: int, low: Array, high: Array) -> Array:
 
 
 if __name__ == "__main__":
-    said = pickle.load(sys.stdin.buffer)
-    _look_near(*said)
-    pickle.dump((said[0].seen_low[said[1]], said[0].seen_high[said[1]]), sys.stdout.buffer)
+    told, near, low, high, fewest = pickle.load(sys.stdin.buffer)
+    _look_near(told, near, _nearest(told, low, high), low, high, fewest)
+    pickle.dump((told.seen_low[near], told.seen_high[near]), sys.stdout.buffer)

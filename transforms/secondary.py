@@ -55,7 +55,8 @@ def hide(con: duckdb.DuckDBPyConnection, fewest: int) -> dict[str, int]:
 def protect(told: Told, fewest: int) -> None:
     """Hide more, cheapest first, until every kept quantity has `fewest` possible values. Raises NothingLeft where that is
     not to be had beside what earlier releases tell."""
-    _hide(told, told.same[:0], told.same[:0])
+    nothing = np.zeros(0, dtype=np.int64)
+    _hide(told, nothing, nothing)  # beyond what is hidden by itself: rows of nobody that an earlier release had not
     low, high = told.low.copy(), told.high.copy()
     of_quantity, of_margin = connected(told.system, len(told.value))
     n_rounds = 0
