@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from types import SimpleNamespace
 
 import duckdb
 import numpy as np
@@ -14,7 +15,7 @@ from tests.adversary import Cell, breaches, sheet
 from tests.cells import BOARDS, CATEGORIES, IN_ORDER, YEAR, known, prepared, published, through_the_door
 from tests.lakes import PERIOD
 from tests.synthetic import deliver, write_postcodes
-from transforms import disclose, earlier, hold, keys, publish, quantities, release, secondary, status
+from transforms import bounds, disclose, earlier, exact, hold, keys, publish, quantities, release, secondary, status
 from transforms.geography import import_postcodes
 from transforms.lake import Lake
 from transforms.standard import Standard
@@ -273,6 +274,26 @@ def test_a_release_that_hides_only_few_is_broken(released, tmp_path, monkeypatch
     again.prepare()
     publish.publish(standard, again)
     assert breaches(sheet(told_by_releases(again, standard), known(standard)), 5, most=0) != {}
+
+
+def test_every_sum_in_which_nothing_else_can_move_is_among_the_nearest():
+    """A count of a sum whose whole is in many other sums: the one of these that says most is the smallest, and comes last."""
+    n_others = exact.NEAR
+    whole, told_part, fixed = 7, 6, 8
+    rows = [(0, [*range(7), -whole])]  # 0 to 6 are, together, the whole
+    rows += [(1 + no, [9 + 2 * no, 10 + 2 * no, -whole]) for no in range(n_others)]
+    rows += [(1 + n_others, [told_part, fixed, -whole])]
+    entries = [(margin, abs(who), 1 if who >= 0 else -1) for margin, members in rows for who in members]
+    margin, quantity, sign = (np.array(column) for column in zip(*entries, strict=True))
+    n = 9 + 2 * n_others
+    system = bounds.collected(margin, quantity, sign, n)
+    low, high = np.zeros(n, dtype=int), np.full(n, 9)
+    high[fixed] = 0
+    free, margins = exact._nearest(SimpleNamespace(system=system), low, high)(0)
+    assert 0 in free and whole in free and fixed not in free and len(free) <= exact.NEAR
+    may_move = set(free.tolist()) | {fixed}
+    closed = {no for no, members in rows if {abs(who) for who in members} <= may_move}
+    assert set(margins.tolist()) == closed and closed >= {0, 1 + n_others}
 
 
 @pytest.mark.slow
