@@ -46,6 +46,11 @@ def fill_metric_cells(con: duckdb.DuckDBPyConnection, standard: Standard) -> Non
     events = {name: metric for name, metric in wanted.items() if metric["subject"] != "person"}
     for key in dict.fromkeys(map(_read_alike, events.values())):
         _count_events(con, {name: m for name, m in events.items() if _read_alike(m) == key}, *key)
+    # A period in which nobody at all had an event is one before the feed began: not collected, and no rate of nothing.
+    rates = ", ".join(text(name) for name, metric in wanted.items() if metric["counts"] == RATE) or "''"
+    for table in ("metric_cell", "small_area_cell"):
+        con.execute(f"""delete from measure.{table} where metric in ({rates}) and (metric, period) not in
+            (select (metric, period) from measure.metric_cell where numerator > 0)""")
     for name in ("counted", "counted_month", "summed", "people_summed", "person_fact"):
         con.execute(f"drop table if exists measure.{name}")
 
