@@ -101,7 +101,7 @@ def _plain(
     recorded = date(2015 + who.person_no % 10, draw.randint(1, 12), draw.randint(1, 28))
     if name == layout["event_date"]:
         recorded = date.fromisoformat(f"{period}-{line % 28 + 1:02d}")
-    if name == "discharge_date":
+    if name in {said.get("ended_on") for said in layout.events.values()}:
         recorded = date.fromisoformat(f"{period}-{line % 28 + 1:02d}") + timedelta(days=line % 9)
     chosen = day.get(name, recorded)
     return chosen.strftime(layout["dates"][0]) if chosen else ""

@@ -1,6 +1,7 @@
 """Every layout of standards/layouts: recognised by its own header, and taken in from one end to the other."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import duckdb
@@ -14,6 +15,7 @@ from transforms.faults import Faults
 from transforms.lake import Lake
 from transforms.recognise import columns_of, head_of, offered, recognise
 from transforms.standard import Standard, load
+from transforms.work import run_chunk
 
 NAMES = sorted(load().layouts)
 PROVIDER = "ZZ1"
@@ -101,6 +103,19 @@ def test_a_file_goes_from_one_end_to_the_other(lake_of, name):
     assert n == 30
 
 
+@pytest.mark.parametrize("name", [n for n in NAMES if not load().layouts[n].characteristics])
+def test_a_file_in_which_nobody_is_asked_anything_has_a_page_too(lake_of, name):
+    """Contacts and referrals hold no coded field: rules are all that can be said of them."""
+    lake, standard, _ = lake_of(name)
+    with pytest.MonkeyPatch.context() as patch:
+        lakes.hasten(patch)
+        run_chunk("feedback", [f"{PROVIDER}/{PERIOD}"], standard, lake)
+    told = json.loads(lake.path("provider", PROVIDER, PERIOD, "scorecard.json").read_text(encoding="utf-8"))
+    assert [rule for rule in told["rules"] if rule["layout"] == name]
+    assert [row for row in told["fields"] if row["layout"] == name] == []
+    assert "<h1>" in lake.path("provider", PROVIDER, PERIOD, "index.html").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_dropped_never_reaches_bronze(lake_of, name):
     lake, standard, _ = lake_of(name)
@@ -125,13 +140,47 @@ def test_every_coded_column_is_read_as_it_was_meant(lake_of, name):
     assert {key: said.get(key) for key in meant} == meant
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if load().layouts[n]["activity"]])
+@pytest.mark.parametrize("name", [n for n in NAMES if load().layouts[n].events])
 def test_events_become_activity(lake_of, name):
     lake, standard, _ = lake_of(name)
     found = ask(
         (standard, lake), "select kind, count(*), count(distinct event_date) > 9 from harmonised.activity group by 1"
     )
-    assert found == [(standard.layouts[name]["activity"], 30, True)]
+    assert sorted(found) == [(kind, 30, True) for kind in sorted(standard.layouts[name].events)]
+
+
+def test_one_pathway_is_as_many_events_as_have_happened(tmp_path):
+    """A referral counts from its day on, and is over when the person was told; a treatment counts when it has begun."""
+    days = {
+        "PW1": {"CANCER FASTER DIAGNOSIS PATHWAY END DATE": "", "TREATMENT START DATE (CANCER)": ""},
+        "PW2": {"CANCER FASTER DIAGNOSIS PATHWAY END DATE": "2026-09-20", "TREATMENT START DATE (CANCER)": ""},
+        "PW3": {
+            "CANCER FASTER DIAGNOSIS PATHWAY END DATE": "2026-09-20",
+            "TREATMENT START DATE (CANCER)": "2026-10-02",
+        },
+    }
+    told = {"CANCER REFERRAL TO TREATMENT PERIOD START DATE": "2026-09-01", "CANCER TREATMENT MODALITY": "01"}
+
+    def edit(_layout: str, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+        return [row | told | said | {"PATIENT PATHWAY IDENTIFIER": key} for row, (key, said) in zip(rows, days.items())]
+
+    lake = lakes.new_lake(tmp_path)
+    deliver(lake.path("landing"), PROVIDER, PERIOD, {"cancer_waits": 3}, edit=edit)
+    standard = sending("cancer_waits")
+    lakes.run(standard, lake)
+    found = ask(
+        (standard, lake),
+        """
+        select patient_no, kind, event_date::text, ended_on::text, outcome_code from harmonised.activity order by all""",
+    )
+    first = "2026-09-01"
+    assert [(no, kind, begun, ended) for no, kind, begun, ended, _ in found] == [
+        (1, "cancer_referral", first, None),
+        (2, "cancer_referral", first, "2026-09-20"),
+        (3, "cancer_referral", first, "2026-09-20"),
+        (3, "cancer_treatment", first, "2026-10-02"),
+    ]
+    assert [outcome for *_, kind, _, _, outcome in found if kind == "cancer_treatment"] == ["01"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -174,11 +223,12 @@ def test_a_charity_finds_help_and_an_example_for_every_column():
     assert asked - collected == set(), "a charity can answer every coded item of a person"
 
 
-def test_the_example_of_the_template_is_understood_and_left_out_when_it_is_sent_by_mistake(tmp_path, monkeypatch):
+@pytest.mark.parametrize("name", [n for n in NAMES if any("example" in e for e in load().layouts[n].columns)])
+def test_the_example_of_the_template_is_understood_and_left_out_when_it_is_sent_by_mistake(tmp_path, monkeypatch, name):
     lakes.hasten(monkeypatch)
-    lake, standard = lakes.new_lake(tmp_path), sending("small_csv")
-    example = {entry["column"]: entry["example"] for entry in standard.layouts["small_csv"].columns}
-    deliver(lake.path("landing"), PROVIDER, PERIOD, {"small_csv": 1}, edit=lambda layout, rows: [example])
+    lake, standard = lakes.new_lake(tmp_path), sending(name)
+    example = {entry["column"]: entry["example"] for entry in standard.layouts[name].columns}
+    deliver(lake.path("landing"), PROVIDER, PERIOD, {name: 1}, edit=lambda layout, rows: [example])
     lakes.run(standard, lake)
     assert [row[1] for row in outcomes(lake)] == ["accepted"]
     assert ask((standard, lake), "select exclusion from harmonised.patient") == [("test record",)]

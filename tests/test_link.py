@@ -293,6 +293,8 @@ def test_of_a_cumulative_feed_the_latest_period_of_the_year_counts():
         ZZ1      | 3  | sus_outpatient | 2026-06 | C
         ZZ1      | 4  | pas_patient    | 2026-04 | D
         ZZ1      | 5  | pas_patient    | 2026-06 | E
+        ZZ1      | 6  | waiting_list   | 2026-03 | F
+        ZZ1      | 7  | waiting_list   | 2026-06 | G
     """)
     found = database().execute("select layout, period from linked.in_force order by all").fetchall()
     assert table(found) == picture("""
@@ -300,6 +302,7 @@ def test_of_a_cumulative_feed_the_latest_period_of_the_year_counts():
         pas_patient    | 2026-06
         sus_outpatient | 2026-03
         sus_outpatient | 2026-06
+        waiting_list   | 2026-06
     """)
 
 

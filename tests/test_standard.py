@@ -345,9 +345,29 @@ SPOILED = {
         "did you mean 'is_carer'?",
     ),
     "an activity": (
-        change("standards/layouts/sus_outpatient.yml", "activity: appointment", "activity: apointment"),
+        change("standards/layouts/sus_outpatient.yml", "activity: {appointment", "activity: {apointment"),
         "activity 'apointment' is not known",
         "did you mean 'appointment'?",
+    ),
+    "an activity without its fields": (
+        change("standards/layouts/emis_slot.yml", "activity: {gp_contact: {}}", "activity: gp_contact"),
+        "activity 'gp_contact' is not a kind with its fields",
+        "activity: {gp_contact: {outcome: a field}}",
+    ),
+    "what an activity says": (
+        change("standards/layouts/sus_outpatient.yml", "{outcome: attendance_code}", "{outcom: attendance_code}"),
+        "key 'outcom' is not known",
+        "did you mean 'outcome'?",
+    ),
+    "a field of an activity": (
+        change("standards/layouts/waiting_list.yml", "ended_on: waited_until", "ended_on: waited_untill"),
+        "activity 'waiting': ended_on 'waited_untill' has no column",
+        "did you mean 'waited_until'?",
+    ),
+    "an activity without a day": (
+        change("standards/layouts/emis_referral.yml", "event_date: referral_date\n", ""),
+        "no field says the day of the event",
+        "event_date: a field",
     ),
     "a kind of file": (
         change(PAS, "format: {kind: csv,", "format: {kind: cvs,"),
@@ -871,11 +891,6 @@ SPOILED = {
         change(METRIC, "direction: lower is better", "direction: lower is beter"),
         "direction 'lower is beter' is not known",
         "did you mean 'lower is better'?",
-    ),
-    "a kind of event": (
-        change("standards/layouts/sus_outpatient.yml", "activity: appointment", "activity: apointment"),
-        "activity 'apointment' is not known",
-        "did you mean 'appointment'?",
     ),
     "a measurement's kind": (
         cell("standards/measurements.csv", "systolic_blood_pressure,snomed_ct", kind="sistolic_blood_pressure"),

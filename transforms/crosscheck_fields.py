@@ -27,6 +27,7 @@ ONLY_FOR = {  # columns that one type of field has, and no other
     "suppression": ("code", ("standard", "sensitive")),
     "tense": ("date", ("past", "future")),
 }
+EVENT_KEYS = ("ended_on", "outcome", "only_with")
 VOCABULARY = "vocabulary: [a name of vocabularies.csv]; what a value means is never guessed from the value"
 PATHS = "transforms/fhirpath.py says which paths are understood"
 # What is said of a characteristic in one table holds in every other.
@@ -145,11 +146,7 @@ def _check_settings(reader: Reader, standard: Standard, layout: Layout, path: Pa
         reader.fault(
             path, where, f"nhs_number '{layout['nhs_number']}' is not known", "say clear, or pseudonym(key id)"
         )
-    kinds = [row["kind"] for row in standard.tables["activity_kinds"]]
-    if layout["activity"] and layout["activity"] not in kinds:
-        hint = one_of(layout["activity"], kinds)
-        where = reader.line_of(path, "activity")
-        reader.fault(path, where, f"activity '{layout['activity']}' is not known", hint)
+    _check_events(reader, layout, path, [row["kind"] for row in standard.tables["activity_kinds"]])
     written = layout["format"] if isinstance(layout["format"], dict) else {}
     where = reader.line_of(path, "format")
     if written.get("kind") not in FORMATS:
@@ -176,6 +173,24 @@ def _check_stated_by(reader: Reader, standard: Standard, path: Path, said: Row) 
         line = reader.line_of(path, "stated_by", said[LINE])
         what = f"stated_by '{said['stated_by']}' is not in resolution.yml"
         reader.fault(path, line, what, one_of(said["stated_by"], known))
+
+
+def _check_events(reader: Reader, layout: Layout, path: Path, kinds: list[str]) -> None:
+    """Each kind of event is known, and what says when and how it ended is a field of the layout."""
+    where = reader.line_of(path, "activity")
+    if layout["activity"] and not layout.events:
+        what = f"activity '{layout['activity']}' is not a kind with its fields"
+        reader.fault(path, where, what, f"activity: {{{layout['activity']}: {{outcome: a field}}}}")
+    for kind, said in layout.events.items():
+        if kind not in kinds:
+            reader.fault(path, where, f"activity '{kind}' is not known", one_of(kind, kinds))
+        reader.keys(path, said, EVENT_KEYS, ())
+        for key in set(said) & set(EVENT_KEYS):
+            if said[key] not in layout.fields:
+                what = f"activity '{kind}': {key} '{said[key]}' has no column"
+                reader.fault(path, where, what, one_of(said[key], layout.fields))
+    if layout.events and not layout["event_date"]:
+        reader.fault(path, where, "no field says the day of the event", "event_date: a field")
 
 
 def _check_date(reader: Reader, path: Path, layout: Layout, fields: dict[str, Row], said: Row, key: str) -> None:

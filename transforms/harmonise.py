@@ -23,10 +23,9 @@ CODE = ("harmonise.py", "meaning.py", "harmonised", "macros.sql")
 # Fields that a record can have, whatever its table: null where it has not.
 RECORD = {
     **dict.fromkeys(("local_patient_id", "nhs_number", "nhs_number_status", "given_name", "family_name"), "varchar"),
-    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on", "discharge_date"), "date"),
+    **dict.fromkeys(("birth_date", "death_date", "registered_on", "deregistered_on"), "date"),
     **dict.fromkeys(("code", "value"), "varchar"),
     **dict.fromkeys(("sex", "postcode", "gp_practice_code", "specialty_code", "site_code"), "varchar"),
-    **dict.fromkeys(("attendance_code", "discharge_method_code", "discharge_status_code"), "varchar"),
     **dict.fromkeys(("is_test_record", "is_confidential", "is_withheld"), "boolean"),
 }
 
@@ -107,7 +106,7 @@ def _prepare(
     """Schema `one`: the submission, its records, and what they say of each characteristic, one row a saying."""
     present = {row[0] for row in con.execute(f"describe select * from read_parquet('{source}')").fetchall()}
     fields = [name if name in present else f"null::{kind} as {name}" for name, kind in RECORD.items()]
-    event = layout["event_date"]
+    event = layout["event_date"] or "null::date"
     submission = arrival.submission
     is_of_patients = layout.table == "patient" and layout.key == ("local_patient_id",)
     practice = text(submission.provider) if layout["practice"] == "provider" else "null::varchar"
@@ -115,13 +114,30 @@ def _prepare(
         create schema if not exists one;
         create or replace table one.submission as select {arrival.submission_no}::integer as submission_no,
             {_word(submission.provider)} as provider, {_word(submission.period)} as period,
-            {_word(layout.name)} as layout, {_word(layout["activity"])} as kind, {text(file.sha256)} as sha256,
+            {_word(layout.name)} as layout, {text(file.sha256)} as sha256,
             {text(codes_of(layout))} as codes, {practice} as practice, {is_of_patients} as is_of_patients;
         create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
-            identity_b, {", ".join(fields)}, {event or "null::date"} as event_date from read_parquet('{source}');
+            identity_b, {", ".join(fields)}, {event} as event_date from read_parquet('{source}');
+        create or replace view one.event as {_events(layout, present, source)};
         create or replace table one.identity as select identity_a, identity_b, min(line)::integer as patient_no,
             count(*) as n_records from one.record group by all""")
     say(con, standard, layout, submission, source)
+
+
+def _events(layout: Layout, present: set[str], source: Path) -> str:
+    """The events that a layout's records are, as SQL: one row per record and kind, but for what has not happened yet."""
+    own = "line, record_key, is_key_stable, identity_a, identity_b"
+    codes = [name if name in present else f"null::varchar as {name}" for name in ("specialty_code", "site_code")]
+    found = []
+    for kind, said in (layout.events or {"": {}}).items():
+        ended, outcome, needed = (said.get(key, "") for key in ("ended_on", "outcome", "only_with"))
+        only = f"{needed} is not null" if needed in present else str(bool(kind and not needed))
+        found.append(f"""
+            select {own}, {_word(kind)} as kind, {layout["event_date"] or "null::date"} as event_date,
+                {ended if ended in present else "null::date"} as ended_on,
+                {outcome if outcome in present else "null::varchar"} as outcome_code, {", ".join(codes)}
+            from read_parquet('{source}') where {only}""")
+    return " union all ".join(found)
 
 
 def _word(value: str | None) -> str:

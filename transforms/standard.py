@@ -80,6 +80,14 @@ class Layout:
         return {entry["field"]: entry for entry in self.columns}
 
     @property
+    def events(self) -> dict[str, Row]:
+        """What each record counts as: kind of event -> the fields that say when it ended (`ended_on`) and how (`outcome`), and
+        the one without which it has not happened yet (`only_with`)."""
+        said = self.settings.get("activity")
+        kinds = said if isinstance(said, dict) else {}
+        return {kind: fields if isinstance(fields, dict) else {} for kind, fields in kinds.items() if kind != LINE}
+
+    @property
     def characteristics(self) -> set[str]:
         """Every coded field that the layout says something of: in a column of its own, or by codes in another."""
         stated = [items for items in (self.settings.get("states") or {}).values() if isinstance(items, list)]
@@ -156,7 +164,7 @@ class Standard:
         found = set()
         for name, layout in self.layouts.items():
             stated = (layout["states"] or {}).get("code") or []
-            if layout["activity"] == kind or (
+            if kind in layout.events or (
                 "value" in layout.fields and any(spoken & set(i["vocabulary"]) for i in stated)
             ):
                 found.add(name)

@@ -48,7 +48,10 @@ def count_values(con: duckdb.DuckDBPyConnection, standard: Standard, lake: Lake,
     """
     layout = standard.layouts[file.layout]
     wanted = declared(standard, layout, arrival.submission.provider)
-    nothing = {"field": "", "system": "", "vocabulary": "", "place": 0, "first": "", "is_partial": False}
+    nothing = dict.fromkeys(("field", "column_name", "system", "vocabulary", "first"), "") | {
+        "place": 0,
+        "is_partial": False,
+    }
     engine.add_table(con, "declared", wanted or [nothing])
     target = result_file(lake, "value_count", arrival, file.layout)
     first = {row["field"]: row for row in wanted if row["place"] == 1}
