@@ -28,7 +28,9 @@ def setup():
 
 @app.cell
 def pick_a_metric(con, mo):
-    titles = con.execute("select title, metric from metric where status = 'collected' order by title").fetchall()
+    titles = con.execute(
+        "select title, metric from metric where metric in (select metric from metric_value) order by title"
+    ).fetchall()
     metric = mo.ui.dropdown(dict(titles), value=titles[0][0], label="Metric")
     metric  # noqa: B018  what stands last in a cell is shown
     return (metric,)

@@ -12,7 +12,7 @@ from transforms.lake import Lake
 from transforms.receive import receive
 from transforms.work import pending, run_chunk
 
-PROVIDERS = ("ZZ1", "ZP022", "ZP025", "ZM01", "ZC01", "ZL01", "ZV01", "ZF01")  # a sender of each layout
+PROVIDERS = ("ZZ1", "ZP001", "ZP025", "ZM01", "ZC01", "ZL01", "ZV01", "ZF01")  # a sender of each layout
 # What is so by design, whatever the rates: each trust has a patient for trials, and people come of whom the index says
 # that they have died (they have, since: it is what the index knows now).
 BY_DESIGN = ("is_test_record.not_sent", "not_after_death")

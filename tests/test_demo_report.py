@@ -42,11 +42,15 @@ SELDOM = {
     "duplicate_registration": "0.03",
 }
 SMALL = ("ecds", "tpp_patient", "tpp_code", "mhsds_patient", "csds_patient", "social_care", "small_csv", "fhir_patient")
-# Stays, emergencies, and those of people who died, happen more often here too.
+# Stays, emergencies, waits and refusals, and those of people who died, happen more often here too.
 OFTEN = {
     "died: {over_70: 0.012, others: 0.0006}": "died: {over_70: 0.3, others: 0.1}",
     "admissions_per_patient_and_month: 0.008": "admissions_per_patient_and_month: 0.08",
     "attendances_per_patient_and_month: 0.02": "attendances_per_patient_and_month: 0.2",
+    "  referrals_per_patient_and_month: 0.03": "  referrals_per_patient_and_month: 0.2",
+    "cancer_referrals_per_patient_and_month: 0.008": "cancer_referrals_per_patient_and_month: 0.1",
+    "is_cancer: 0.16": "is_cancer: 0.7",
+    "refusals_per_person_and_month: 0.06": "refusals_per_person_and_month: 2",
 }
 HARMLESS = (
     "spaced_nhs_number",

@@ -33,7 +33,7 @@ def made(tmp_path_factory) -> Lake:
     import_postcodes(write_postcodes(folder / "postcodes.csv"), lake)
     with pytest.MonkeyPatch.context() as patch:
         lakes.hasten(patch)
-        deliver(lake.path("landing"), "ZZ1", PERIOD, {"pas_patient": 1500, "sus_outpatient": 3000})
+        deliver(lake.path("landing"), "ZZ1", PERIOD, {"pas_patient": 1500, "sus_outpatient": 6000})
         deliver(lake.path("landing"), "ZP001", PERIOD, {"emis_patient": 200, "emis_observation": 200}, first_person=100)
         lakes.run(standard, lake)
         publish.publish(standard, lake)

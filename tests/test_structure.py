@@ -29,7 +29,7 @@ STAGES = (
 )  # each reads itself and those before it
 SQL = sorted(path for path in (ROOT / "transforms").rglob("*.sql") if path.parent.name in STAGES)
 DICTIONARIES = "standard"
-LONGEST_MODULE, ALL_MODULES = 300, 18_950
+LONGEST_MODULE, ALL_MODULES = 300, 18_970
 REFUSED_NAMES = {"utils", "util", "helpers", "helper", "common", "base", "misc", "tools", "shared"}
 # Words for one thing each: batch, source and check mean a submission, a characteristic and a rule elsewhere.
 named = pytest.mark.parametrize

@@ -1,12 +1,14 @@
-"""Invented people -> what general practice codes of their care: smoking, and health checks done.
+"""Invented people -> what general practice codes of their care: smoking, registers, and health checks done.
 
 Promise: each entry states one code of our standard, spelt as its map spells it; who is asked differs by deprivation.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
-from transforms.demo_people import Array, day, text
+from transforms.demo_people import Array, Source, day, text
 from transforms.demo_records import Setting, one_of
 
 DAYS = 365.25
@@ -47,6 +49,68 @@ def readings(setting: Setting, who: pd.DataFrame, ill: Array) -> list[tuple[Arra
         number = np.rint(rng.normal(mean, spread, len(at)) + raised).astype(int)
         found.append((at, np.full(len(at), codes[kind], dtype=object), text([str(value) for value in number])))
     return found
+
+
+def registers(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Array]]:
+    """(row of `who`, concept) of the people on the registers of a learning disability and of a severe mental illness."""
+    rng = np.random.default_rng([setting.seed, 27])
+    conditions = setting.source.map("long_term_condition", "snomed_ct")
+    return [
+        (at, _spelt(rng, conditions, np.full(len(at), name, dtype=object)))
+        for name, at in _on_register(setting, who).items()
+    ]
+
+
+def yearly_checks(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Array, Array]]:
+    """(row of `who`, concept, number or "") of their yearly checks: all of one person's on one day."""
+    rng = np.random.default_rng([setting.seed, 28])
+    source, care = setting.source, setting.source.settings["care"]
+    found, on = [], _on_register(setting, who)
+    for name, habits in care["registers"].items():
+        chance = np.array(habits["came"])[who["quintile"].to_numpy()[on[name]] - 1]
+        came = on[name][rng.random(len(on[name])) < chance]
+        if "check" in habits:
+            concepts = _spelt(
+                rng, _in_any(source, "health_check"), np.full(len(came), habits["check"]["codes"], dtype=object)
+            )
+            found.append((came, concepts, np.full(len(came), "", dtype=object)))
+            continue
+        for part, number in habits["parts"]["codes"].items():
+            done = came[rng.random(len(came)) < habits["part_done"]]
+            concepts = _spelt(rng, _in_any(source, "health_check"), np.full(len(done), part, dtype=object))
+            found.append((done, concepts, _drawn(rng, number, len(done))))
+        measured = {row["kind"]: row["code"] for row in source.rows("measurements.csv")}
+        for kind, word in (("systolic_blood_pressure", "systolic"), ("diastolic_blood_pressure", "diastolic")):
+            concepts = np.full(len(came), measured[kind], dtype=object)
+            found.append((came, concepts, _drawn(rng, care["pressure"][word], len(came))))
+        asked = came[rng.random(len(came)) < habits["part_done"]]
+        shares = {code: float(share) for code, share in care["smoking"]["codes"].items()}
+        status = text(list(shares))[rng.choice(len(shares), len(asked), p=np.array(list(shares.values())))]
+        concepts = _spelt(rng, source.map("smoking_status", "snomed_ct"), status)
+        found.append((asked, concepts, np.full(len(asked), "", dtype=object)))
+    return found
+
+
+def _on_register(setting: Setting, who: pd.DataFrame) -> dict[str, Array]:
+    """The rows of the people on each register."""
+    rng = np.random.default_rng([setting.seed, 29])
+    age = (day(setting.source.settings["today"]) - who["birth_day"].to_numpy()) / DAYS
+    habits = setting.source.settings["care"]["registers"]
+    return {
+        name: np.flatnonzero((rng.random(len(who)) < said["share"]) & (age >= said["from"]))
+        for name, said in habits.items()
+    }
+
+
+def _in_any(source: Source, system: str) -> list[dict[str, str]]:
+    """What states a code of a system among GP entries: a concept, or a Read code where there is no concept."""
+    return [row for vocabulary in ("snomed_ct", "read_2") for row in source.map(system, vocabulary)]
+
+
+def _drawn(rng: np.random.Generator, about: list[Any], n: int) -> Array:
+    """Numbers as they are written down, drawn from [mean, spread]."""
+    mean, spread = map(float, about)
+    return text([str(value) for value in np.maximum(np.rint(rng.normal(mean, spread, n)), 1).astype(int)])
 
 
 def _spelt(rng: np.random.Generator, rows: list[dict[str, str]], codes: Array) -> Array:

@@ -46,7 +46,7 @@ What is wrong in the extracts, as in real ones (share of rows where it can happe
     duplicate_registration  trust index 0.5 %
     shared_nhs_number       trust index and practice list: what comes of it and of borrowed numbers in one file
     missing_local_id        outpatients 0.3 %
-    after_death             outpatients, stays and emergency: events of people who died since
+    after_death             outpatients, stays, emergency, waiting list and cancer: events of people who died since
     test_record             trust index 0.1 %, practice list 0.1 %
     confidential_record     trust index 0.1 %, practice list 0.1 %, outpatients 0.1 %
 
@@ -62,7 +62,8 @@ of whole deliveries (standards/demo/demo.yml says which):
     encodings               Windows-1252, byte order marks, carriage returns, eight-figure dates
 
 Besides, people differ from place to place without anybody's fault: they are asked again, move, join and leave practices,
-are known to several trusts, and each trust takes its outpatient rows from what its own index holds that month.
+are known to several trusts, and each trust takes its outpatient rows, stays, waits and diagnoses from what its own index holds
+that month.
 """
 
 import json
@@ -74,7 +75,16 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet as pq
 
-from transforms import demo_hospitals, demo_outpatients, demo_practices, demo_services, demo_systmone, demo_trusts
+from transforms import (
+    demo_contacts,
+    demo_hospitals,
+    demo_outpatients,
+    demo_pathways,
+    demo_practices,
+    demo_services,
+    demo_systmone,
+    demo_trusts,
+)
 from transforms.demo_deliveries import READY, Content, Made, deliver
 from transforms.demo_people import BLANK_DAY, Array, Source, dates, make_people, text
 from transforms.demo_records import Setting, registered
@@ -131,7 +141,8 @@ def periods(first: str, last: str) -> list[str]:
 
 def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
     """Every extract of every provider and period, packed into deliveries. Returns the truth: whose each local number is (record),
-    who attended (appointment), who was in hospital or an emergency department (event), and what practices coded (entry)."""
+    who attended (appointment), who was in hospital or an emergency department, in touch with a practice, referred or refused
+    (event), who waits, was told, treated or diagnosed (pathway), and what practices coded (entry)."""
     settings, providers = setting.source.settings, setting.source.providers
     registrations = registered(setting)
     systmone = demo_systmone.registered_systmone(setting, registrations)
@@ -153,6 +164,13 @@ def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
     }
     sent = {name for one in providers for name in one["layouts"].split()}
     tables |= {name: demo_services.service_patients(setting, name) for name in demo_services.LAYOUTS if name in sent}
+    waits, pathways = demo_pathways.pathways(setting, records)
+    tables |= waits | {
+        "emis_slot": demo_contacts.slots(setting, registrations),
+        "emis_referral": demo_contacts.referrals(setting, registrations),
+    }
+    if "access_event" in sent:
+        tables["access_event"] = demo_contacts.refusals(setting, tables["small_csv"])
     number_column = {name: setting.source.column(name, "nhs_number") for name in sent}
     truth = []
     for at, provider in enumerate(providers):
@@ -174,7 +192,12 @@ def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
         _happened(tables["ecds"], codes, "EC_Attendance_Identifier", "Arrival_Date").assign(
             kind="emergency_attendance"
         ),
+        _happened(tables["emis_slot"], codes, "SlotGuid", "AppointmentDate").assign(kind="gp_contact"),
+        _happened(tables["emis_referral"], codes, "ObservationGuid", "ReferralReceivedDate").assign(kind="referral"),
     ]
+    if "access_event" in sent:
+        refused = _happened(tables["access_event"], codes, "Event reference", "Date of the event", form="%d/%m/%Y")
+        events.append(refused.assign(kind="access_event"))
     entries = _happened(
         tables["emis_observation"], codes, "ObservationGuid", "EffectiveDate", "SnomedCTConceptId", "Value"
     )
@@ -182,14 +205,15 @@ def make_deliveries(setting: Setting, made: Made) -> dict[str, pd.DataFrame]:
         "record": pd.concat(truth, ignore_index=True),
         "appointment": kept.assign(provider=codes[happened["provider"]], appointment_date=on),
         "event": pd.concat(events, ignore_index=True),
+        "pathway": pathways,
         "entry": entries,
     }
 
 
-def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, *said: str) -> pd.DataFrame:
+def _happened(frame: pd.DataFrame, codes: Array, key: str, on: str, *said: str, form: str = "%Y-%m-%d") -> pd.DataFrame:
     """Each event once: key, person_no, provider, happened_on, and what was coded."""
     once = frame.drop_duplicates(key)
-    happened_on = pd.to_datetime(once[on], format="%Y-%m-%d").dt.date
+    happened_on = pd.to_datetime(once[on], format=form).dt.date
     found = {
         "key": once[key],
         "person_no": once["person_no"],

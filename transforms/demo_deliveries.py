@@ -22,7 +22,7 @@ from transforms.demo_several import in_several_rows
 READY, BYTE_ORDER_MARK = "_READY", b"\xef\xbb\xbf"
 DELIMITER = {"pas_patient": "|"}
 RESOURCE = {"fhir_patient": "Patient"}  # what is sent as resources, one a line
-QUOTED = ("social_care", "small_csv")  # what holds words with commas
+QUOTED = ("social_care", "small_csv", "access_event")  # what holds words with commas
 LOCAL_NUMBER = {
     "pas_patient": "PATIENT_ID",
     "sus_outpatient": "LOPATID",
@@ -37,6 +37,12 @@ LOCAL_NUMBER = {
     "social_care": "LA Person Unique Identifier",
     "small_csv": "Your reference",
     "fhir_patient": "id",
+    "waiting_list": "LOCAL_PATIENT_IDENTIFIER",
+    "cancer_waits": "LOCAL PATIENT IDENTIFIER",
+    "cancer_diagnoses": "LocalPatientIdentifierExtended",
+    "emis_slot": "PatientGuid",
+    "emis_referral": "PatientGuid",
+    "access_event": "Your reference",
 }
 MARKS = ("fault:", "expected:")
 ABOUT_ROWS = ("provider", "person_no", "first", "last", "place", "day", "is_final")

@@ -13,10 +13,10 @@ from transforms.demo_records import Categories, Setting, after_death, draw, one_
 DASHES = "%Y-%m-%d"
 
 
-def _events(
+def drawn_events(
     rng: np.random.Generator, setting: Setting, records: pd.DataFrame, layout: str, name: str, back: int
 ) -> tuple[pd.DataFrame, pd.DataFrame, Array]:
-    """(the record of the index behind each event, who it is, the month of the event) for the trusts that send a layout."""
+    """(the record of the index behind each event and its `row`, who it is, the month) for the trusts that send a layout."""
     rate = setting.source.settings["services"][name]
     real = records[~records["is_test"]]
     rows, months = [], []
@@ -26,7 +26,7 @@ def _events(
         months.append(np.repeat(np.arange(starts - back, setting.last + 1), n))
         rows.append(here[(len(here) * rng.random(n.sum())).astype(int)])
     row = np.concatenate(rows) if rows else np.zeros(0, dtype=int)
-    held = records.loc[row].reset_index(drop=True)
+    held = records.loc[row].reset_index(names="row")
     who = setting.people.iloc[held["person"]].reset_index(drop=True)
     return held, who, np.concatenate(months) if months else np.zeros(0, dtype=int)
 
@@ -42,7 +42,9 @@ def admissions(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     codes, choices = settings["codes_of_systems"]["codes"], settings["services"]["codes"]
     april = (int(setting.periods[0][5:]) - 4) % 12  # months from an April to the first period
     starts = min((first for *_, first in setting.providers(layout)), default=0)
-    held, who, month = _events(rng, setting, records, layout, "admissions_per_patient_and_month", (starts + april) % 12)
+    held, who, month = drawn_events(
+        rng, setting, records, layout, "admissions_per_patient_and_month", (starts + april) % 12
+    )
     n = len(held)
     frame = pd.DataFrame({"provider": held["provider"], "person_no": who["person_no"]})
     first = frame["provider"].map({at: begins for at, _, _, begins in setting.providers(layout)}).to_numpy()
@@ -81,7 +83,7 @@ def attendances(setting: Setting, records: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng([setting.seed, 17])
     source, layout = setting.source, "ecds"
     settings, choices = source.settings["services"], source.settings["services"]["codes"]
-    held, who, month = _events(rng, setting, records, layout, "attendances_per_patient_and_month", 0)
+    held, who, month = drawn_events(rng, setting, records, layout, "attendances_per_patient_and_month", 0)
     n, provider = len(held), held["provider"].to_numpy()
     prefix = text([one["code"] for one in source.providers])[provider]
     frame = pd.DataFrame({"provider": provider, "person_no": who["person_no"], "first": month, "last": month})

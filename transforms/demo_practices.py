@@ -6,7 +6,7 @@ Promise: a code is used as often as it is really recorded where that is known (t
 import numpy as np
 import pandas as pd
 
-from transforms.demo_care import care_entries, readings
+from transforms.demo_care import care_entries, readings, registers, yearly_checks
 from transforms.demo_people import BLANK_DAY, Array, dates, day, text
 from transforms.demo_records import Categories, Setting, alive, draw, guid, one_of, wrong_number, wrong_postcode
 
@@ -144,7 +144,9 @@ def observations(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
         )
     )
     parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in _other_facts(rng, setting, who)]
-    parts += [(*one, _full(one[0], ""), _full(one[0], "")) for one in care_entries(setting, who)]
+    parts += [
+        (*one, _full(one[0], ""), _full(one[0], "")) for one in [*care_entries(setting, who), *registers(setting, who)]
+    ]
     high = {
         one["value"]
         for one in source.map("long_term_condition", "snomed_ct")
@@ -152,6 +154,8 @@ def observations(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
     }
     ill = np.concatenate([part[0][np.isin(part[1].astype(str), list(high))] for part in parts])
     measured = readings(setting, who, ill)
+    yearly = yearly_checks(setting, who)
+    measured += yearly
     parts += [(at, concept, _full(at, ""), _full(at, "")) for at, concept, _ in measured]
     row = np.concatenate([part[0] for part in parts])
     frame = pd.DataFrame({"provider": held["provider"].to_numpy()[row], "person_no": who["person_no"].to_numpy()[row]})
@@ -162,6 +166,8 @@ def observations(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
     frame.loc[len(frame) - sum(len(at) for at, *_ in measured) :, "Value"] = np.concatenate(
         [number for *_, number in measured]
     )
+    n_yearly = sum(len(at) for at, *_ in yearly)
+    frame["one_day"] = np.concatenate([np.arange(len(frame) - n_yearly), -1 - row[len(frame) - n_yearly :]])
     return _entered(rng, setting, frame, held, row)
 
 
@@ -212,20 +218,24 @@ def _entered(
 ) -> pd.DataFrame:
     """When each entry was made, and so which extract brings it; a few keys twice, a few dates to come."""
     layout, recent, n = "emis_observation", setting.source.settings["observations"]["in_each_recent_month"], len(frame)
+    of_one_day = frame.pop("one_day").to_numpy()
+    _, begins, visits = np.unique(of_one_day, return_index=True, return_inverse=True)
+    together, is_yearly = begins[visits], of_one_day < 0  # what is done in one visit happens on one day
     opens = held["first"].to_numpy()[row]
     share = np.minimum(
         recent, 0.5 / np.maximum(setting.last - opens, 1)
     )  # at least half were made before the first extract
-    shown = opens + 1 + np.floor(rng.random(n) / share).astype(int)
+    shown = opens + 1 + np.floor(rng.random(n)[together] / share).astype(int)
     past = shown > setting.last
     fault = frame["fault:SnomedCTConceptId"].to_numpy(dtype=object)
     old = past & (fault == "different_value") & (rng.random(n) < 0.7)
     before = setting.month_end(opens - 1) - 1 - (rng.random(n) ** 1.3 * 19 * 365).astype(int)
     before = np.where(fault == "later_refusal", setting.month_end(opens - 1) - rng.integers(1, 60, n), before)
-    before = np.where(frame["Value"] != "", setting.month_end(opens - 1) - rng.integers(1, 600, n), before)
+    lately = (rng.integers(1, 600, n)[together] * np.where(is_yearly, 0.7, 1)).astype(int)
+    before = np.where((frame["Value"] != "") | is_yearly, setting.month_end(opens - 1) - 1 - lately, before)
     before = np.where(old, day("2003-01-01") + rng.integers(0, 900, n), before)
     born = setting.people["birth_day"].to_numpy()[held["person"].to_numpy()[row]]
-    within = setting.month_end(shown - 1) + rng.integers(0, 27, n)
+    within = setting.month_end(shown - 1) + rng.integers(0, 27, n)[together]
     on = alive(np.maximum(np.where(past, before, within), born), setting.people, held["person"].to_numpy()[row])
     frame["first"] = frame["last"] = np.where(past, opens, shown)
     future = setting.happens(rng, layout, "future_date", n)

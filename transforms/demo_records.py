@@ -65,6 +65,11 @@ class Setting:
         """Whether nobody wrote a field down in each of the rows of these providers."""
         return np.asarray(draw(rng, *self.rates(layout, field, ["missing_value"]), provider) != "")
 
+    @property
+    def end(self) -> int:
+        """The first day after the last period, as days since 1970."""
+        return int(self.month_end(np.array(self.last)))
+
     def month_end(self, position: Array) -> Array:
         """The first day after each period, as days since 1970; negative positions are months before the first."""
         months = np.datetime64(self.periods[0], "M") + np.asarray(position) + 1

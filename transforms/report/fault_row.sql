@@ -4,6 +4,9 @@ with record as (
     union all select 'appointment', file_no, line, submission_no, local_patient_id from validated.appointment
     union all select 'admission', file_no, line, submission_no, local_patient_id from validated.admission
     union all select 'emergency_attendance', file_no, line, submission_no, local_patient_id from validated.emergency_attendance
+    union all select 'pathway', file_no, line, submission_no, local_patient_id from validated.pathway
+    union all select 'diagnosis', file_no, line, submission_no, local_patient_id from validated.diagnosis
+    union all select 'access_event', file_no, line, submission_no, local_patient_id from validated.access_event
     union all select 'observation', file_no, line, submission_no, local_patient_id from validated.observation
 )
 select f.provider, f.period, f.layout, f.line, f.fault, f.sent, f.expected, c.field, s.arrival, s.file_no,
