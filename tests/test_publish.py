@@ -599,26 +599,38 @@ UNIQUE = [
 ]
 
 
-def test_of_an_event_sent_more_than_once_the_latest_periods_last_row_counts():
+def activity_of(sent: str) -> list[str | None]:
+    """protected.activity's outcomes of events: submission_no, patient_no, key, provider, kind, period, line, outcome."""
     con = duckdb.connect()
     con.execute((HERE / "macros.sql").read_text(encoding="utf-8"))
     con.execute("attach ':memory:' as protected; create schema harmonised")
     con.execute("""create table protected.person_link as
         select unnest([1, 2]) as submission_no, 'ecds' as layout, 7 as patient_no, 70 as person_no""")
-    con.execute("""create table harmonised.activity as
+    con.execute(f"""create table harmonised.activity as
         select submission_no, 'ecds' as layout, patient_no, md5(key)::uuid as record_key, true as is_key_stable, provider, kind,
                date '2026-08-01' as event_date, null::date as ended_on, null::double as value, outcome as outcome_code,
                '' as specialty_code, '' as site_code, period, line
-        from (values (1, 7, 'once', 'ZZ1', 'visit', '2026-08', 1, 'A'),
-                     (1, 7, 'again', 'ZZ1', 'visit', '2026-08', 9, 'B'), (2, 7, 'again', 'ZZ1', 'visit', '2026-09', 1, 'C'),
-                     (2, 7, 'twice', 'ZZ1', 'visit', '2026-09', 2, 'D'), (2, 7, 'twice', 'ZZ1', 'visit', '2026-09', 3, 'E'),
-                     (2, 7, 'once', 'ZZ2', 'visit', '2026-09', 4, 'F'), (2, 7, 'once', 'ZZ1', 'stay', '2026-09', 5, 'G'),
-                     (1, 7, 'moved', 'ZZ1', 'visit', '2026-08', 6, 'H'), (2, 8, 'moved', 'ZZ1', 'visit', '2026-09', 6, 'I')
-             ) as t(submission_no, patient_no, key, provider, kind, period, line, outcome)""")
+        from (values {sent}) as t(submission_no, patient_no, key, provider, kind, period, line, outcome)""")
     run_file(con, HERE / "protected" / "activity.sql")
-    found = con.execute("select outcome_code from protected.activity order by 1").fetchall()
+    return [row[0] for row in con.execute("select outcome_code from protected.activity order by 1").fetchall()]
+
+
+def test_of_an_event_sent_more_than_once_the_latest_periods_last_row_counts():
+    found = activity_of("""
+        (1, 7, 'once', 'ZZ1', 'visit', '2026-08', 1, 'A'),
+        (1, 7, 'again', 'ZZ1', 'visit', '2026-08', 9, 'B'), (2, 7, 'again', 'ZZ1', 'visit', '2026-09', 1, 'C'),
+        (2, 7, 'twice', 'ZZ1', 'visit', '2026-09', 2, 'D'), (2, 7, 'twice', 'ZZ1', 'visit', '2026-09', 3, 'E'),
+        (2, 7, 'once', 'ZZ2', 'visit', '2026-09', 4, 'F'), (2, 7, 'once', 'ZZ1', 'stay', '2026-09', 5, 'G'),
+        (1, 7, 'moved', 'ZZ1', 'visit', '2026-08', 6, 'H'), (2, 8, 'moved', 'ZZ1', 'visit', '2026-09', 6, 'I')""")
     # Of what was moved to somebody who is in no mart, what was sent before stays.
-    assert [row[0] for row in found] == ["A", "C", "E", "F", "G", "H"]
+    assert found == ["A", "C", "E", "F", "G", "H"]
+
+
+def test_a_stage_of_three_characters_is_kept_and_a_short_name_in_its_place_is_not():
+    sent = ", ".join(
+        f"(1, 7, '{n}', 'ZZ1', 'visit', '2026-08', {n}, '{word}')" for n, word in enumerate((" 1A1", "4", "Lee", "X"))
+    )
+    assert activity_of(sent) == ["1A1", "4", "X", None]
 
 
 UNIQUE = [rule for rule in load().contracts if rule.dimension == "uniqueness"]

@@ -7,7 +7,9 @@ with twice as materialized (
 sent as (
     select l.person_no, a.record_key, a.is_key_stable, a.provider, a.layout, a.kind, a.event_date, a.ended_on, a.value,
            -- A person's number or name in the wrong column must not travel in one that is copied as it came.
-           code_form(a.outcome_code, 3) as outcome_code, code_form(a.specialty_code, 4) as specialty_code,
+           -- A stage of three characters begins with a figure, and a short name with a letter.
+           code_form(a.outcome_code, if(regexp_matches(a.outcome_code, '^\s*[0-9]'), 3, 2)) as outcome_code,
+           code_form(a.specialty_code, 4) as specialty_code,
            code_form(a.site_code, 9) as site_code, a.period, a.line,
            (a.provider, a.kind, a.record_key) in (select (provider, kind, record_key) from twice) as is_sent_again
     from harmonised.activity as a
