@@ -108,6 +108,15 @@ def test_what_is_hidden_has_no_number_on_its_page(site, opened):
     assert len(hidden) == n_hidden
 
 
+def test_a_feed_that_brings_nothing_to_count_is_told_apart_from_one_that_nobody_sends(site, opened):
+    query = "select title from metric where status = ? and metric not in (select metric from metric_value)"
+    text = (site / "metrics" / "index.html").read_text(encoding="utf-8")
+    absent, empty = text.split('<h2 id="absent">')[1].split('<h2 id="empty">')
+    for status, part in (("not_collected", absent), ("collected", empty)):
+        titles = {title for (title,) in opened.execute(query, [status]).fetchall()}
+        assert titles and set(re.findall("<dt>(.*?)</dt>", part)) == titles
+
+
 def test_every_group_and_category_has_a_page_also_when_nothing_can_be_said(site):
     listed = community.profiles(load())
     assert {one["page"] for one in listed} == {path.name for path in (site / "communities").glob("*.html")} - {

@@ -46,11 +46,6 @@ def fill_metric_cells(con: duckdb.DuckDBPyConnection, standard: Standard) -> Non
     events = {name: metric for name, metric in wanted.items() if metric["subject"] != "person"}
     for key in dict.fromkeys(map(_read_alike, events.values())):
         _count_events(con, {name: m for name, m in events.items() if _read_alike(m) == key}, *key)
-    # A period in which nobody at all had an event is one before the feed began: not collected, and no rate of nothing.
-    rates = ", ".join(text(name) for name, metric in wanted.items() if metric["counts"] == RATE) or "''"
-    for table in ("metric_cell", "small_area_cell"):
-        con.execute(f"""delete from measure.{table} where metric in ({rates}) and (metric, period) not in
-            (select (metric, period) from measure.metric_cell where numerator > 0)""")
     for name in ("counted", "counted_month", "summed", "people_summed", "person_fact"):
         con.execute(f"drop table if exists measure.{name}")
 
@@ -246,8 +241,10 @@ def _insert_cells(con: duckdb.DuckDBPyConnection, table: str, name: str, m: Row,
                 select place_kind, place, breakdown, category, sum(n_n)::bigint as people
                 from ({of.format(table="measure.people_summed")}) where place is not null group by all
             ),
+            -- A period in which nobody at all had an event is one before the feed began: not collected, and no rate of nothing.
             span as (
-                select period from standard.period where grain = {text(grain)} and period in (select period from measure.summed)
+                select period from standard.period
+                where grain = {text(grain)} and period in (select period from measure.summed where n_{name} > 0)
             )
             select {cell}, coalesce(e.n, 0) as n, people as of, coalesce(e.who, 0) as who, people as every,
                    people - coalesce(e.who, 0) as rest

@@ -27,7 +27,7 @@ ONLY_FOR = {  # columns that one type of field has, and no other
     "suppression": ("code", ("standard", "sensitive")),
     "tense": ("date", ("past", "future")),
 }
-EVENT_KEYS = ("ended_on", "outcome", "only_with")
+EVENT = {"ended_on": "date", "outcome": "varchar", "only_with": "date"}  # what is said of a kind of event, each a field
 VOCABULARY = "vocabulary: [a name of vocabularies.csv]; what a value means is never guessed from the value"
 PATHS = "transforms/fhirpath.py says which paths are understood"
 # What is said of a characteristic in one table holds in every other.
@@ -184,8 +184,8 @@ def _check_events(reader: Reader, layout: Layout, path: Path, kinds: list[str]) 
     for kind, said in layout.events.items():
         if kind not in kinds:
             reader.fault(path, where, f"activity '{kind}' is not known", one_of(kind, kinds))
-        reader.keys(path, said, EVENT_KEYS, ())
-        for key in set(said) & set(EVENT_KEYS):
+        reader.keys(path, said, EVENT)
+        for key in set(said) & set(EVENT):
             if said[key] not in layout.fields:
                 what = f"activity '{kind}': {key} '{said[key]}' has no column"
                 reader.fault(path, where, what, one_of(said[key], layout.fields))

@@ -19,11 +19,8 @@ def care_entries(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Array
     rng = np.random.default_rng([setting.seed, 18])
     source, care, n = setting.source, setting.source.settings["care"], len(who)
     age = (day(source.settings["today"]) - who["birth_day"].to_numpy()) / DAYS
-    smoking = care["smoking"]
-    shares = {code: float(share) for code, share in smoking["codes"].items()}
-    asked = np.flatnonzero((rng.random(n) < smoking["recorded"]) & (age >= 15))
-    status = text(list(shares))[rng.choice(len(shares), len(asked), p=np.array(list(shares.values())))]
-    found = [(asked, _spelt(rng, source.map("smoking_status", "snomed_ct"), status))]
+    asked = np.flatnonzero((rng.random(n) < care["smoking"]["recorded"]) & (age >= 15))
+    found = [(asked, _smoking(rng, source, len(asked)))]
     checked = care["checked"]
     could = (age >= checked["from"]) & (age < checked["to"] + 1)
     chance = np.array(checked["by_quintile"])[who["quintile"].to_numpy() - 1]
@@ -41,14 +38,7 @@ def readings(setting: Setting, who: pd.DataFrame, ill: Array) -> list[tuple[Arra
     age = (day(source.settings["today"]) - who["birth_day"].to_numpy()) / DAYS
     has = np.isin(np.arange(n), ill)
     at = np.flatnonzero((age >= habits["from"]) & (rng.random(n) < np.where(has, 0.9, habits["measured"])))
-    codes = {row["kind"]: row["code"] for row in source.rows("measurements.csv")}
-    found = []
-    for kind, name in (("systolic_blood_pressure", "systolic"), ("diastolic_blood_pressure", "diastolic")):
-        mean, spread = habits[name]
-        raised = has[at] * (habits["with_hypertension"] if name == "systolic" else 0)
-        number = np.rint(rng.normal(mean, spread, len(at)) + raised).astype(int)
-        found.append((at, np.full(len(at), codes[kind], dtype=object), text([str(value) for value in number])))
-    return found
+    return [(at, *both) for both in _pressure(rng, source, len(at), has[at] * habits["with_hypertension"])]
 
 
 def registers(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Array]]:
@@ -79,15 +69,9 @@ def yearly_checks(setting: Setting, who: pd.DataFrame) -> list[tuple[Array, Arra
             done = came[rng.random(len(came)) < habits["part_done"]]
             concepts = _spelt(rng, _in_any(source, "health_check"), np.full(len(done), part, dtype=object))
             found.append((done, concepts, _drawn(rng, number, len(done))))
-        measured = {row["kind"]: row["code"] for row in source.rows("measurements.csv")}
-        for kind, word in (("systolic_blood_pressure", "systolic"), ("diastolic_blood_pressure", "diastolic")):
-            concepts = np.full(len(came), measured[kind], dtype=object)
-            found.append((came, concepts, _drawn(rng, care["pressure"][word], len(came))))
+        found += [(came, *both) for both in _pressure(rng, source, len(came))]
         asked = came[rng.random(len(came)) < habits["part_done"]]
-        shares = {code: float(share) for code, share in care["smoking"]["codes"].items()}
-        status = text(list(shares))[rng.choice(len(shares), len(asked), p=np.array(list(shares.values())))]
-        concepts = _spelt(rng, source.map("smoking_status", "snomed_ct"), status)
-        found.append((asked, concepts, np.full(len(asked), "", dtype=object)))
+        found.append((asked, _smoking(rng, source, len(asked)), np.full(len(asked), "", dtype=object)))
     return found
 
 
@@ -107,10 +91,27 @@ def _in_any(source: Source, system: str) -> list[dict[str, str]]:
     return [row for vocabulary in ("snomed_ct", "read_2") for row in source.map(system, vocabulary)]
 
 
-def _drawn(rng: np.random.Generator, about: list[Any], n: int) -> Array:
-    """Numbers as they are written down, drawn from [mean, spread]."""
+def _smoking(rng: np.random.Generator, source: Source, n: int) -> Array:
+    """The concepts of some people's smoking status, as common as each is."""
+    shares = {code: float(share) for code, share in source.settings["care"]["smoking"]["codes"].items()}
+    status = text(list(shares))[rng.choice(len(shares), n, p=np.array(list(shares.values())))]
+    return _spelt(rng, source.map("smoking_status", "snomed_ct"), status)
+
+
+def _pressure(rng: np.random.Generator, source: Source, n: int, raised: Array | int = 0) -> list[tuple[Array, Array]]:
+    """(concept, number) of some people's blood pressure, of each of its two numbers: the higher one may be `raised`."""
+    habits = source.settings["care"]["pressure"]
+    codes = {row["kind"]: row["code"] for row in source.rows("measurements.csv")}
+    return [
+        (np.full(n, codes[f"{name}_blood_pressure"], dtype=object), _drawn(rng, habits[name], n, more))
+        for name, more in (("systolic", raised), ("diastolic", 0))
+    ]
+
+
+def _drawn(rng: np.random.Generator, about: list[Any], n: int, more: Array | int = 0) -> Array:
+    """Numbers as they are written down, drawn from [mean, spread], and so many more."""
     mean, spread = map(float, about)
-    return text([str(value) for value in np.maximum(np.rint(rng.normal(mean, spread, n)), 1).astype(int)])
+    return text([str(value) for value in np.maximum(np.rint(rng.normal(mean, spread, n) + more), 1).astype(int)])
 
 
 def _spelt(rng: np.random.Generator, rows: list[dict[str, str]], codes: Array) -> Array:

@@ -10,7 +10,7 @@ from transforms.demo_people import BLANK_DAY, Array, dates, text
 from transforms.demo_practices import patient_guid
 from transforms.demo_records import Setting, alive, guid, one_of
 
-DAY, SLASHES = "%Y-%m-%d", "%d/%m/%Y"
+SLASHES = "%d/%m/%Y"
 
 
 def _events(
@@ -19,7 +19,7 @@ def _events(
     """(provider, person_no, first, last, place, day of each event; the rows of `known` behind them) of the layout's senders."""
     rate, parts = setting.source.settings["services"][name], []
     for at, _, _, starts in setting.providers(layout):
-        here = known[(known["provider"] == at)]
+        here = known[known["provider"] == at]
         for month in range(starts, setting.last + 1):
             there = here[(here["first"] <= month) & (here["last"] >= month)]
             n = rng.poisson(len(there) * rate)
@@ -46,7 +46,7 @@ def slots(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
     codes = setting.source.settings["codes_of_systems"]["codes"]
     frame["SlotGuid"], frame["fault:SlotGuid"] = guid("C0000000", np.arange(len(frame)), setting.seed), ""
     frame["PatientGuid"] = patient_guid(setting, frame["provider"].to_numpy(), frame["person_no"].to_numpy())
-    frame["AppointmentDate"] = dates(frame["day"].to_numpy(), DAY)
+    frame["AppointmentDate"] = dates(frame["day"].to_numpy())
     frame["DidNotAttend"] = np.where(missed, codes["emis_yes"], codes["emis_no"])
     return frame
 
@@ -60,8 +60,8 @@ def referrals(setting: Setting, registrations: pd.DataFrame) -> pd.DataFrame:
     ended = on + rng.integers(1, 60, len(frame))
     frame["ObservationGuid"], frame["fault:ObservationGuid"] = guid("D0000000", np.arange(len(frame)), setting.seed), ""
     frame["PatientGuid"] = patient_guid(setting, frame["provider"].to_numpy(), frame["person_no"].to_numpy())
-    frame["ReferralReceivedDate"] = dates(on, DAY)
-    frame["ReferralEndDate"] = dates(np.where(ended < ends, ended, BLANK_DAY), DAY)
+    frame["ReferralReceivedDate"] = dates(on)
+    frame["ReferralEndDate"] = dates(np.where(ended < ends, ended, BLANK_DAY))
     urgency = text(setting.source.settings["services"]["codes"]["urgency"])
     frame["ReferralUrgency"] = one_of(rng, urgency, len(frame))
     return frame

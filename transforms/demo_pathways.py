@@ -12,7 +12,6 @@ from transforms.demo_people import BLANK_DAY, Array, dates, text
 from transforms.demo_records import Setting, after_death, one_of
 
 LISTED, WAITS, DIAGNOSES = "waiting_list", "cancer_waits", "cancer_diagnoses"
-DAY = "%Y-%m-%d"
 # What the index fills in each feed.
 IDENTITY = ("nhs_number", "nhs_number_status", "birth_date", "sex", "ethnic_category", "local_patient_id")
 
@@ -111,7 +110,7 @@ def _as_held(rng_seed: int, setting: Setting, records: pd.DataFrame, layout: str
         held["PATIENT_ID"], held["number"], held["number:fault"], held["status"],
     )  # fmt: skip
     frame[birth], frame[f"fault:{birth}"], frame[sex] = (
-        dates(held["birth_day"].to_numpy(), DAY),
+        dates(held["birth_day"].to_numpy()),
         held["birth:fault"],
         who["sex"],
     )
@@ -134,25 +133,24 @@ def _known(shown: pd.DataFrame, name: str) -> Array:
 
 def _day_with_fault(frame: pd.DataFrame, setting: Setting, column: str, local: str, days: Array) -> None:
     who = setting.people.set_index("person_no").loc[frame["person_no"]].reset_index()
-    frame[column], frame[f"fault:{column}"] = dates(days, DAY), after_death(days, who, frame[local])
+    frame[column], frame[f"fault:{column}"] = dates(days), after_death(days, who, frame[local])
 
 
 def _listed(rng: np.random.Generator, setting: Setting, records: pd.DataFrame, listed: pd.DataFrame) -> pd.DataFrame:
     """The list of every month: who waits at its end, and whose wait ended in it."""
     begins, ends = _month(setting, listed["referred"].to_numpy()), _month(setting, listed["ended"].to_numpy())
-    months = range(int(listed["starts"].min()) if len(listed) else 0, setting.last + 1)
     parts = [
         listed[(begins <= month) & (ends >= month) & (listed["starts"] <= month)].assign(first=month, last=month)
-        for month in months
+        for month in range(setting.last + 1)
     ]
-    shown = pd.concat(parts, ignore_index=True) if parts else listed.assign(first=0, last=0)
+    shown = pd.concat(parts, ignore_index=True)
     shown["known"] = setting.month_end(shown["first"].to_numpy())
     frame, ended = _as_held(21, setting, records, LISTED, shown), _known(shown, "ended")
     frame["PATIENT_PATHWAY_IDENTIFIER"] = shown["key"]
     _day_with_fault(
         frame, setting, "REFERRAL_REQUEST_RECEIVED_DATE", "LOCAL_PATIENT_IDENTIFIER", shown["referred"].to_numpy()
     )
-    frame["REFERRAL_TO_TREATMENT_PERIOD_END_DATE"] = dates(ended, DAY)
+    frame["REFERRAL_TO_TREATMENT_PERIOD_END_DATE"] = dates(ended)
     frame["REFERRAL_TO_TREATMENT_PERIOD_STATUS"] = np.where(ended == BLANK_DAY, shown["open_code"], shown["ended_code"])
     frame["ACTIVITY_TREATMENT_FUNCTION_CODE"] = shown["specialty"]
     codes = setting.source.settings["codes_of_systems"]["codes"]
@@ -177,9 +175,9 @@ def _waits(rng: np.random.Generator, setting: Setting, records: pd.DataFrame, ca
         "LOCAL PATIENT IDENTIFIER",
         shown["referred"].to_numpy(),
     )
-    frame["CANCER FASTER DIAGNOSIS PATHWAY END DATE"] = dates(told, DAY)
+    frame["CANCER FASTER DIAGNOSIS PATHWAY END DATE"] = dates(told)
     frame["CANCER FASTER DIAGNOSIS PATHWAY END REASON"] = np.where(told == BLANK_DAY, "", shown["reason"])
-    frame["TREATMENT START DATE (CANCER)"] = dates(treated, DAY)
+    frame["TREATMENT START DATE (CANCER)"] = dates(treated)
     frame["CANCER TREATMENT MODALITY"] = np.where(treated == BLANK_DAY, "", shown["treatment"])
     frame["DELAY REASON COMMENT"] = np.where(rng.random(len(frame)) < 0.02, "on holiday", "")
     return frame
@@ -208,7 +206,7 @@ def _truth(setting: Setting, frame: pd.DataFrame, kind: str, began: str, ended: 
     days = {"happened_on": happened[began].to_numpy()}
     over = happened[ended].to_numpy() if ended else np.full(len(happened), BLANK_DAY)
     days["ended_on"] = np.where(over < end, over, BLANK_DAY)
-    written = {name: pd.to_datetime(dates(found), format=DAY).date for name, found in days.items()}
+    written = {name: pd.to_datetime(dates(found), format="%Y-%m-%d").date for name, found in days.items()}
     codes = text([one["code"] for one in setting.source.providers])
     return pd.DataFrame({
         "key": happened["key"].to_numpy(), "kind": kind, "person_no": happened["person_no"].to_numpy(),

@@ -9,6 +9,7 @@ import duckdb
 
 from transforms import fingerprint, ledger
 from transforms.arrivals import Arrival, File, read_state
+from transforms.crosscheck_fields import EVENT
 from transforms.engine import HERE, fingerprint_of
 from transforms.lake import Lake, Submission, install, remove
 from transforms.meaning import reviewed, say
@@ -105,8 +106,8 @@ def _prepare(
 ) -> None:
     """Schema `one`: the submission, its records, and what they say of each characteristic, one row a saying."""
     present = {row[0] for row in con.execute(f"describe select * from read_parquet('{source}')").fetchall()}
-    fields = [name if name in present else f"null::{kind} as {name}" for name, kind in RECORD.items()]
-    event = layout["event_date"] or "null::date"
+    own = {said[key]: kind for said in layout.events.values() for key, kind in EVENT.items() if key in said}
+    fields = [name if name in present else f"null::{kind} as {name}" for name, kind in (RECORD | own).items()]
     submission = arrival.submission
     is_of_patients = layout.table == "patient" and layout.key == ("local_patient_id",)
     practice = text(submission.provider) if layout["practice"] == "provider" else "null::varchar"
@@ -114,30 +115,27 @@ def _prepare(
         create schema if not exists one;
         create or replace table one.submission as select {arrival.submission_no}::integer as submission_no,
             {_word(submission.provider)} as provider, {_word(submission.period)} as period,
-            {_word(layout.name)} as layout, {text(file.sha256)} as sha256,
-            {text(codes_of(layout))} as codes, {practice} as practice, {is_of_patients} as is_of_patients;
+            {_word(layout.name)} as layout, {text(file.sha256)} as sha256, {text(codes_of(layout))} as codes,
+            {practice} as practice, {is_of_patients} as is_of_patients;
         create or replace view one.record as select submission_no, line, record_key, is_key_stable, identity_a,
-            identity_b, {", ".join(fields)}, {event} as event_date from read_parquet('{source}');
-        create or replace view one.event as {_events(layout, present, source)};
+            identity_b, {", ".join(fields)}, {layout["event_date"] or "null::date"} as event_date
+            from read_parquet('{source}');
+        create or replace view one.event as {_events(layout)};
         create or replace table one.identity as select identity_a, identity_b, min(line)::integer as patient_no,
             count(*) as n_records from one.record group by all""")
     say(con, standard, layout, submission, source)
 
 
-def _events(layout: Layout, present: set[str], source: Path) -> str:
+def _events(layout: Layout) -> str:
     """The events that a layout's records are, as SQL: one row per record and kind, but for what has not happened yet."""
-    own = "line, record_key, is_key_stable, identity_a, identity_b"
-    codes = [name if name in present else f"null::varchar as {name}" for name in ("specialty_code", "site_code")]
-    found = []
-    for kind, said in (layout.events or {"": {}}).items():
-        ended, outcome, needed = (said.get(key, "") for key in ("ended_on", "outcome", "only_with"))
-        only = f"{needed} is not null" if needed in present else str(bool(kind and not needed))
-        found.append(f"""
-            select {own}, {_word(kind)} as kind, {layout["event_date"] or "null::date"} as event_date,
-                {ended if ended in present else "null::date"} as ended_on,
-                {outcome if outcome in present else "null::varchar"} as outcome_code, {", ".join(codes)}
-            from read_parquet('{source}') where {only}""")
-    return " union all ".join(found)
+    found = [
+        f"""select *, {_word(kind)} as kind, {said.get("ended_on", "null::date")} as ended_on,
+                {said.get("outcome", "null::varchar")} as outcome_code
+            from one.record where {said["only_with"] + " is not null" if "only_with" in said else "true"}"""
+        for kind, said in layout.events.items()
+    ]
+    nothing = "select *, '' as kind, null::date as ended_on, '' as outcome_code from one.record where false"
+    return " union all ".join(found) or nothing
 
 
 def _word(value: str | None) -> str:
